@@ -1,1 +1,18 @@
-//! Placeholder; see ARCHITECTURE.md.
+//! Cairn's JSON-RPC server: `eth_ net_ web3_ txpool_ debug_ zks_` and the development namespaces over HTTP (batched) and WebSocket.
+//!
+//! The server knows a chain only through the traits of [`chain`]: [`Chain`] (required), [`DevChain`] (development methods) and
+//! [`ZkChain`] (batches and bridge). Whoever implements them (the rollup's node, the embedded L1) gets the same server, the same
+//! limits and the same error codes.
+
+pub mod chain;
+pub mod error;
+pub mod view;
+pub mod zks;
+
+pub use chain::{
+    BlockEvent, BlockRef, CallOutcome, CallPurpose, CallRequest, Chain, DevChain, Fees,
+    MineRequest, NamedBlock, PoolSnapshot, ReorgTx, ReplayTarget, StateView, TracedTx, TxTracer,
+};
+pub use error::{ChainError, PoolError, Result};
+pub use view::{Block, Log, Receipt, Transaction};
+pub use zks::ZkChain;

@@ -1,0 +1,393 @@
+//! The `zks_` namespace: batches, proofs of messages, the bridge's addresses and fee estimates, with the JSON shapes of zkSync's
+//! client API (zksync-ethers, viem/zksync and zksync-js read them).
+//!
+//! [`ZkChain`] is what the rollup's node implements; the structs here are its answers, already in the clients' spelling.
+
+use crate::error::{ChainError, Result};
+use crate::view::{Hex, Log};
+use alloy_primitives::{Address, B256, Bytes, TxHash, U256};
+use alloy_rpc_types::TransactionRequest;
+use alloy_serde::OtherFields;
+use futures::future::BoxFuture;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Which root a log proof must lead to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogProofMode {
+    /// The batch's root on its settlement layer (zksync-js: `l1BatchRoot`; the default).
+    #[default]
+    BatchRoot,
+    /// zksync-ethers' `proof_based_gw`: the same root through the gateway, where the chain settles there.
+    ProofBasedGateway,
+    /// zksync-js' `messageRoot`: the aggregated message root, for interop.
+    MessageRoot,
+}
+
+/// Answer of `zks_getL2ToL1LogProof`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LogProof {
+    /// Index of the leaf in the batch's tree.
+    pub id: u64,
+    /// Words of the proof, as the L1 contracts take them.
+    pub proof: Vec<B256>,
+    /// Root that the proof leads to.
+    pub root: B256,
+    /// Batch of the log.
+    pub batch_number: u64,
+}
+
+/// Answer of `zks_getBridgeContracts`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BridgeContracts {
+    /// Legacy name of the ERC-20 bridge; the asset router.
+    pub l1_erc20_default_bridge: Option<Address>,
+    /// Its L2 side.
+    pub l2_erc20_default_bridge: Option<Address>,
+    /// The shared bridge: the asset router.
+    pub l1_shared_default_bridge: Option<Address>,
+    /// Its L2 side.
+    pub l2_shared_default_bridge: Option<Address>,
+    /// Absent on new chains.
+    pub l1_weth_bridge: Option<Address>,
+    /// Absent on new chains.
+    pub l2_weth_bridge: Option<Address>,
+    /// Absent on new chains.
+    pub l2_legacy_shared_bridge: Option<Address>,
+    /// The nullifier on L1.
+    pub l1_nullifier: Option<Address>,
+    /// The native token vault on L1.
+    pub l1_native_token_vault: Option<Address>,
+}
+
+/// Answer of `zks_estimateFee`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeeEstimate {
+    /// Gas limit to use.
+    pub gas_limit: u64,
+    /// Most gas per byte of pubdata that the transaction should accept.
+    pub gas_per_pubdata_limit: u64,
+    /// Fee cap to use, in wei.
+    pub max_fee_per_gas: u128,
+    /// Tip to use, in wei.
+    pub max_priority_fee_per_gas: u128,
+}
+
+impl Serialize for FeeEstimate {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut m = s.serialize_map(Some(4))?;
+        m.serialize_entry("gas_limit", &Hex(self.gas_limit))?;
+        m.serialize_entry("gas_per_pubdata_limit", &Hex(self.gas_per_pubdata_limit))?;
+        m.serialize_entry("max_fee_per_gas", &Hex(self.max_fee_per_gas))?;
+        m.serialize_entry("max_priority_fee_per_gas", &Hex(self.max_priority_fee_per_gas))?;
+        m.end()
+    }
+}
+
+/// Where a transaction stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TransactionStatus {
+    /// In the pool.
+    Pending,
+    /// In a block.
+    Included,
+    /// In a batch executed on L1.
+    Verified,
+    /// In a block, reverted.
+    Failed,
+}
+
+/// Answer of `zks_getTransactionDetails`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TransactionDetails {
+    /// True for a priority operation.
+    #[serde(rename = "isL1Originated")]
+    pub is_l1_originated: bool,
+    /// Where it stands.
+    pub status: TransactionStatus,
+    /// Fee paid (or the most it can pay, while pending), in wei.
+    pub fee: U256,
+    /// Gas per byte of pubdata.
+    pub gas_per_pubdata: U256,
+    /// Sender.
+    pub initiator_address: Address,
+    /// RFC 3339 time at which the node took it.
+    pub received_at: String,
+    /// L1 transaction that committed its batch.
+    pub eth_commit_tx_hash: Option<TxHash>,
+    /// L1 transaction that proved its batch.
+    pub eth_prove_tx_hash: Option<TxHash>,
+    /// L1 transaction that executed its batch.
+    pub eth_execute_tx_hash: Option<TxHash>,
+}
+
+/// Where a block or batch stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BatchStatus {
+    /// Not executed on L1 yet.
+    Sealed,
+    /// Executed on L1.
+    Verified,
+}
+
+/// The part that `zks_getBlockDetails` and `zks_getL1BatchDetails` share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SettlementDetails {
+    /// Block or batch number.
+    pub number: u64,
+    /// Timestamp in seconds.
+    pub timestamp: u64,
+    /// Priority operations in it.
+    pub l1_tx_count: u64,
+    /// Other transactions in it.
+    pub l2_tx_count: u64,
+    /// State root (batch) or block hash (block).
+    pub root_hash: Option<B256>,
+    /// Where it stands.
+    pub status: BatchStatus,
+    /// L1 transaction of the commit.
+    pub commit_tx_hash: Option<TxHash>,
+    /// Its RFC 3339 time.
+    pub committed_at: Option<String>,
+    /// Chain of the commit.
+    pub commit_chain_id: Option<u64>,
+    /// L1 transaction of the proof.
+    pub prove_tx_hash: Option<TxHash>,
+    /// Its RFC 3339 time.
+    pub proven_at: Option<String>,
+    /// Chain of the proof.
+    pub prove_chain_id: Option<u64>,
+    /// L1 transaction of the execution.
+    pub execute_tx_hash: Option<TxHash>,
+    /// Its RFC 3339 time.
+    pub executed_at: Option<String>,
+    /// Chain of the execution.
+    pub execute_chain_id: Option<u64>,
+    /// L1 gas price when it was sealed, in wei.
+    pub l1_gas_price: u64,
+    /// L2 base fee, in wei.
+    pub l2_fair_gas_price: u64,
+    /// Price of a byte of pubdata, in wei.
+    pub fair_pubdata_price: Option<u64>,
+    /// Hashes that EraVM chains have; zero here.
+    pub base_system_contracts_hashes: BaseSystemContracts,
+    /// Protocol version, e.g. `Version29`.
+    pub protocol_version: Option<String>,
+}
+
+/// EraVM's base contracts: zero on an EVM chain, and clients expect the fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BaseSystemContracts {
+    /// Zero.
+    pub bootloader: B256,
+    /// Zero.
+    pub default_aa: B256,
+    /// Absent.
+    pub evm_emulator: Option<B256>,
+}
+
+/// Answer of `zks_getBlockDetails`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockDetails {
+    /// The shared part.
+    #[serde(flatten)]
+    pub settlement: SettlementDetails,
+    /// Batch of the block (the one that it will be in, while pending).
+    pub l1_batch_number: u64,
+    /// Fee recipient.
+    pub operator_address: Address,
+}
+
+/// A token of `zks_getConfirmedTokens`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Token {
+    /// Address on L1.
+    pub l1_address: Address,
+    /// Address on L2.
+    pub l2_address: Address,
+    /// Name.
+    pub name: String,
+    /// Symbol.
+    pub symbol: String,
+    /// Decimals.
+    pub decimals: u8,
+}
+
+/// Figures behind `zks_getFeeParams`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeeParams {
+    /// L2 base fee in wei.
+    pub minimal_l2_gas_price: u64,
+    /// Greatest gas of a batch.
+    pub max_gas_per_batch: u64,
+    /// Greatest pubdata of a batch, in bytes.
+    pub max_pubdata_per_batch: u64,
+    /// L1 gas that a batch costs beside its pubdata.
+    pub batch_overhead_l1_gas: u64,
+    /// L1 gas price in wei.
+    pub l1_gas_price: u64,
+    /// Price of a byte of pubdata on L1, in wei.
+    pub l1_pubdata_price: u64,
+}
+
+/// A storage write of `zks_sendRawTransactionWithDetailedOutput`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StorageWrite {
+    /// Contract.
+    pub address: Address,
+    /// Slot.
+    pub key: U256,
+    /// Value.
+    pub written_value: U256,
+}
+
+/// Answer of `zks_sendRawTransactionWithDetailedOutput`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DetailedOutput {
+    /// Hash of the accepted transaction.
+    pub transaction_hash: TxHash,
+    /// Writes that its simulation made.
+    pub storage_logs: Vec<StorageWrite>,
+    /// Events that its simulation emitted.
+    pub events: Vec<Log>,
+}
+
+/// One slot of `zks_getProof`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StorageProof {
+    /// Slot.
+    pub key: B256,
+    /// Value.
+    pub value: B256,
+    /// Index of the leaf.
+    pub index: u64,
+    /// Sibling digests from the leaf upward.
+    pub proof: Vec<B256>,
+}
+
+/// A request whose gas or fee is to be estimated.
+#[derive(Clone, Debug)]
+pub struct EstimateRequest {
+    /// The transaction.
+    pub request: TransactionRequest,
+    /// Fields beyond Ethereum's, e.g. `eip712Meta`.
+    pub other: OtherFields,
+}
+
+/// What a rollup of the family offers beside [`crate::Chain`]. Defaults answer -32601.
+pub trait ZkChain: Send + Sync + 'static {
+    /// `zks_getBridgehubContract`.
+    fn bridgehub(&self) -> Result<Address>;
+
+    /// `zks_getMainContract`: the chain's own contract on the settlement layer.
+    fn main_contract(&self) -> Result<Address>;
+
+    /// `zks_getBridgeContracts`.
+    fn bridge_contracts(&self) -> Result<BridgeContracts>;
+
+    /// `zks_L1ChainId`.
+    fn l1_chain_id(&self) -> Result<u64>;
+
+    /// `zks_getBaseTokenL1Address`; ETH is `0x..01`.
+    fn base_token_l1_address(&self) -> Result<Address>;
+
+    /// `zks_getTestnetPaymaster`; `None` where none is deployed.
+    fn testnet_paymaster(&self) -> Result<Option<Address>>;
+
+    /// `zks_getBytecodeSupplierContract`.
+    fn bytecode_supplier(&self) -> Result<Address> {
+        Err(ChainError::unsupported("zks_getBytecodeSupplierContract"))
+    }
+
+    /// `zks_L1BatchNumber`: the last sealed batch.
+    fn l1_batch_number(&self) -> Result<u64>;
+
+    /// `zks_getL1BatchBlockRange`: first and last block.
+    fn batch_block_range(&self, batch: u64) -> Result<Option<(u64, u64)>>;
+
+    /// `zks_getL1BatchDetails`.
+    fn batch_details(&self, batch: u64) -> Result<Option<SettlementDetails>>;
+
+    /// `zks_getBlockDetails`.
+    fn block_details(&self, block: u64) -> Result<Option<BlockDetails>>;
+
+    /// `zks_getTransactionDetails`.
+    fn transaction_details(&self, hash: TxHash) -> Result<Option<TransactionDetails>>;
+
+    /// `zks_getL2ToL1LogProof`: `index` is that of the log among the transaction's L2->L1 logs; `None` until its batch is sealed.
+    fn log_proof(&self, hash: TxHash, index: usize, mode: LogProofMode)
+    -> Result<Option<LogProof>>;
+
+    /// `zks_estimateFee`.
+    fn estimate_fee(&self, request: EstimateRequest) -> Result<FeeEstimate>;
+
+    /// `zks_estimateGasL1ToL2`.
+    fn estimate_gas_l1_to_l2(&self, request: EstimateRequest) -> Result<u64>;
+
+    /// `zks_gasPerPubdata`.
+    fn gas_per_pubdata(&self) -> Result<u64>;
+
+    /// `zks_getFeeParams`.
+    fn fee_params(&self) -> Result<FeeParams>;
+
+    /// `zks_getAllAccountBalances`: token to balance, those that are not zero.
+    fn all_balances(&self, _address: Address) -> Result<BTreeMap<Address, U256>> {
+        Err(ChainError::unsupported("zks_getAllAccountBalances"))
+    }
+
+    /// `zks_getConfirmedTokens`.
+    fn confirmed_tokens(&self, _from: usize, _limit: usize) -> Result<Vec<Token>> {
+        Err(ChainError::unsupported("zks_getConfirmedTokens"))
+    }
+
+    /// `zks_getBytecodeByHash`: code by its keccak hash.
+    fn bytecode_by_hash(&self, _hash: B256) -> Result<Option<Bytes>> {
+        Err(ChainError::unsupported("zks_getBytecodeByHash"))
+    }
+
+    /// `zks_getRawBlockTransactions`, in the server's JSON.
+    fn raw_block_transactions(&self, _block: u64) -> Result<Vec<Value>> {
+        Err(ChainError::unsupported("zks_getRawBlockTransactions"))
+    }
+
+    /// `zks_getProof`: proofs against the state root of a sealed batch; `None` if there is no such batch.
+    fn storage_proof(
+        &self,
+        _address: Address,
+        _keys: Vec<B256>,
+        _batch: u64,
+    ) -> Result<Option<Vec<StorageProof>>> {
+        Err(ChainError::unsupported("zks_getProof"))
+    }
+
+    /// `zks_getProtocolVersion`, in the server's JSON; `None` if unknown.
+    fn protocol_version(&self, _id: Option<u16>) -> Result<Option<Value>> {
+        Err(ChainError::unsupported("zks_getProtocolVersion"))
+    }
+
+    /// `zks_getGenesis`, in the server's JSON.
+    fn genesis(&self) -> Result<Value> {
+        Err(ChainError::unsupported("zks_getGenesis"))
+    }
+
+    /// `zks_getBlockMetadataByNumber`, in the server's JSON.
+    fn block_metadata(&self, _block: u64) -> Result<Option<Value>> {
+        Err(ChainError::unsupported("zks_getBlockMetadataByNumber"))
+    }
+
+    /// `zks_sendRawTransactionWithDetailedOutput`.
+    fn submit_detailed(&self, _raw: Bytes) -> BoxFuture<'_, Result<DetailedOutput>> {
+        Box::pin(async { Err(ChainError::unsupported("zks_sendRawTransactionWithDetailedOutput")) })
+    }
+}
