@@ -1,1 +1,63 @@
-fn main() {}
+//! The project's own tasks: `cargo xtask <task>`.
+
+use std::{
+    error::Error,
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+const HELP: &str = "cargo xtask <task>
+
+  test               every test: sets up what it needs
+  ci                 test, formatting, clippy, artifacts up to date
+  contracts build|check|test   Solidity: artifacts from sources, compare with what is committed, Foundry tests
+  guest build|check  the guest programs: build reproducibly, compare with what is committed
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["test", rest @ ..] => test(rest),
+        ["ci"] => ci(),
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("xtask: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's root folder.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn test(rest: &[&str]) -> Outcome {
+    cargo(&[&["test", "--workspace", "--locked"], rest].concat())
+}
+
+fn ci() -> Outcome {
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
+    test(&[])
+}
+
+fn cargo(args: &[&str]) -> Outcome {
+    run(Command::new(env!("CARGO")).args(args))
+}
+
+/// Runs a command in the workspace's root and fails when it does.
+pub fn run(command: &mut Command) -> Outcome {
+    eprintln!("+ {command:?}");
+    let status = command.current_dir(root()).status()?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?} ended with {status}").into()) }
+}
