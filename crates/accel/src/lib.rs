@@ -1,1 +1,4 @@
 //! Placeholder; see ARCHITECTURE.md.
+#![no_std]
+
+pub mod poseidon2;
