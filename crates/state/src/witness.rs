@@ -1,0 +1,496 @@
+//! Batch multi-proofs: everything a batch reads and writes, checked against the old root, and the new root, from one
+//! witness in one pass.
+//!
+//! # What a witness holds
+//! The touched leaves (for every key the batch reads or writes: the key's own leaf, or where the key is absent its
+//! lower neighbour), and the siblings that hashing up to the root needs, level by level from the bottom, ascending by index.
+//! The path of the first free position is always part of it, so that a witness for a set of *keys* serves any writes
+//! to them. Subtrees right of the last leaf are empty and never supplied: the verifier uses the constant.
+//!
+//! # How it is used
+//! ```ignore
+//! let state = WitnessView::parse(words)?.open(old_root, old_leaf_count)?; // structure only
+//! let value = state.get(&key)?;                                           // while executing
+//! let update = state.apply(&writes)?;                                     // old root checked, new root computed
+//! ```
+//! **Soundness.** Until [`WitnessState::apply`] or [`WitnessState::check_root`] returned `Ok`, what [`WitnessState::get`] says is
+//! only what the witness claims: nothing that follows from it may be published before. The old root is checked in the pass
+//! that computes the new one, because walking the tree twice would cost the guest a second copy of every node in
+//! memory. A root that was reached honestly has distinct, correctly linked leaves at indices below its leaf count and nothing
+//! above; a witness whose leaves hash to it holds true leaves.
+//!
+//! # Encoding
+//! `u32` words: `[leaves n, siblings m] || n leaves (26 words) || n positions || m siblings (8 words)`. A leaf is `key (8) || value
+//! (8, least significant first) || next_key (8) || index (2, least significant first)`; leaves are sorted by key, and `positions`
+//! lists them sorted by index. As bytes, each word is little-endian.
+
+use alloc::vec::Vec;
+
+use alloy_primitives::U256;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::{
+    CAPACITY, DEPTH, Digest, GENESIS_LEAF_COUNT, Key, Leaf,
+    digest::{EMPTY, compress, is_canonical},
+    leaf::{self, LeafWords, LeafWordsExt},
+    update::{
+        InitialWrite, Plan, PlanError, RepeatedWrite, StateDiffs, TreeUpdate, Write, covers, plan,
+    },
+};
+
+/// The most leaves a witness may hold; a batch is sealed long before.
+pub const MAX_LEAVES: usize = 1 << 20;
+
+/// The most siblings a witness may hold.
+pub const MAX_SIBLINGS: usize = MAX_LEAVES * 24;
+
+const HEADER_WORDS: usize = 2;
+const LEAF_WORDS: usize = 26;
+const DIGEST_WORDS: usize = 8;
+
+/// Why a witness is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WitnessError {
+    /// The encoding is cut off, has bytes left over, or is no whole number of words.
+    #[error("the witness has {actual} words where its header asks for {expected}")]
+    Length {
+        /// Words that the header asks for.
+        expected: usize,
+        /// Words that are there.
+        actual: usize,
+    },
+    /// The encoding is not a whole number of words.
+    #[error("the witness has {0} bytes, which is no multiple of four")]
+    PartialWord(usize),
+    /// More leaves or siblings than the bound.
+    #[error(
+        "the witness holds {leaves} leaves and {siblings} siblings; the bounds are {MAX_LEAVES} and {MAX_SIBLINGS}"
+    )]
+    TooLarge {
+        /// Leaves that the header asks for.
+        leaves: u32,
+        /// Siblings that the header asks for.
+        siblings: u32,
+    },
+    /// The old leaf count is impossible.
+    #[error("a tree cannot have {0} leaves")]
+    LeafCount(u64),
+    /// A key or next key is not canonical.
+    #[error("leaf {0} has a key that is not canonical")]
+    NonCanonicalKey(usize),
+    /// A sibling is not canonical.
+    #[error("sibling {0} is not canonical")]
+    NonCanonicalSibling(usize),
+    /// Leaves are not strictly ascending by key.
+    #[error("leaf {0} is not above the leaf before it")]
+    UnsortedLeaves(usize),
+    /// Positions are not a permutation that sorts leaves strictly by index.
+    #[error("position {0} does not continue the order of indices")]
+    UnsortedIndices(usize),
+    /// A leaf's index is not below the old leaf count.
+    #[error("leaf {0} lies beyond the leaf count")]
+    IndexOutOfRange(usize),
+    /// The key is neither a touched leaf's nor provably absent.
+    #[error("the witness does not cover key {0}")]
+    NotCovered(Key),
+    /// Hashing up asked for a sibling that is not there.
+    #[error("the witness has too few siblings")]
+    MissingSibling,
+    /// Siblings were left over.
+    #[error("the witness has {0} siblings too many")]
+    ExtraSiblings(usize),
+    /// The leaves do not hash to the old root.
+    #[error("the witness does not match the state root: it hashes to {0}")]
+    RootMismatch(Digest),
+    /// The writes cannot be applied.
+    #[error(transparent)]
+    Writes(#[from] PlanError),
+}
+
+/// An owned witness; [`crate::Tree::prove`] makes it.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct TreeWitness {
+    pub(crate) leaves: Vec<LeafWords>,
+    pub(crate) positions: Vec<u32>,
+    pub(crate) siblings: Vec<[u32; 8]>,
+}
+
+impl TreeWitness {
+    /// A witness of leaves at their indices, in any order, and of siblings in the order of the pass. Nothing is checked: a
+    /// wrong witness fails when it is used.
+    pub fn new(leaves: &[(u64, Leaf)], siblings: &[Digest]) -> Self {
+        let mut leaves: Vec<_> =
+            leaves.iter().map(|(index, leaf)| leaf::to_words(*index, leaf)).collect();
+        leaves.sort_unstable_by(|a, b| a.key().cmp(b.key()));
+        Self::from_sorted(leaves, siblings.iter().map(|digest| digest.0).collect())
+    }
+
+    pub(crate) fn from_sorted(leaves: Vec<LeafWords>, siblings: Vec<[u32; 8]>) -> Self {
+        let mut positions: Vec<u32> = (0..leaves.len() as u32).collect();
+        positions.sort_unstable_by_key(|position| leaves[*position as usize].index());
+        Self { leaves, positions, siblings }
+    }
+
+    /// The touched leaves with their indices, ascending by key.
+    pub fn leaves(&self) -> impl ExactSizeIterator<Item = (u64, Leaf)> + '_ {
+        self.leaves.iter().map(|words| {
+            let leaf = Leaf {
+                key: Key(*words.key()),
+                value: words.value(),
+                next_key: Key(*words.next_key()),
+            };
+            (words.index(), leaf)
+        })
+    }
+
+    /// The number of siblings.
+    pub fn sibling_count(&self) -> usize {
+        self.siblings.len()
+    }
+
+    /// The encoding as words.
+    pub fn to_words(&self) -> Vec<u32> {
+        let mut words = Vec::with_capacity(self.word_count());
+        words.extend([self.leaves.len() as u32, self.siblings.len() as u32]);
+        words.extend_from_slice(self.leaves.as_flattened());
+        words.extend_from_slice(&self.positions);
+        words.extend_from_slice(self.siblings.as_flattened());
+        words
+    }
+
+    /// The encoding as bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.to_words().iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    /// Decodes words.
+    pub fn from_words(words: &[u32]) -> Result<Self, WitnessError> {
+        WitnessView::parse(words).map(|view| view.to_owned())
+    }
+
+    /// Decodes bytes; allocates no more than their length.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, WitnessError> {
+        let (chunks, rest) = bytes.as_chunks::<4>();
+        if !rest.is_empty() {
+            return Err(WitnessError::PartialWord(bytes.len()));
+        }
+        let header: Vec<u32> =
+            chunks.iter().take(HEADER_WORDS).map(|chunk| u32::from_le_bytes(*chunk)).collect();
+        check_header(&header, chunks.len())?;
+        let words: Vec<u32> = chunks.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect();
+        Self::from_words(&words)
+    }
+
+    fn word_count(&self) -> usize {
+        HEADER_WORDS + self.leaves.len() * (LEAF_WORDS + 1) + self.siblings.len() * DIGEST_WORDS
+    }
+
+    /// Borrows the witness.
+    pub fn view(&self) -> WitnessView<'_> {
+        WitnessView { leaves: &self.leaves, positions: &self.positions, siblings: &self.siblings }
+    }
+
+    /// Checks the whole witness against the old root, before anything is read from it. (The guest opens the view and
+    /// lets [`WitnessState::apply`] check the root instead: one pass fewer.)
+    pub fn verify(&self, root: Digest, leaf_count: u64) -> Result<WitnessState<'_>, WitnessError> {
+        let state = self.view().open(root, leaf_count)?;
+        state.check_root()?;
+        Ok(state)
+    }
+}
+
+impl Serialize for TreeWitness {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        alloy_primitives::Bytes::from(self.to_bytes()).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for TreeWitness {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = alloy_primitives::Bytes::deserialize(deserializer)?;
+        Self::from_bytes(&bytes).map_err(de::Error::custom)
+    }
+}
+
+/// A witness borrowed from words, without a copy.
+#[derive(Clone, Copy, Debug)]
+pub struct WitnessView<'a> {
+    leaves: &'a [LeafWords],
+    positions: &'a [u32],
+    siblings: &'a [[u32; 8]],
+}
+
+/// Checks the header against the number of words; returns (leaves, siblings).
+fn check_header(words: &[u32], actual: usize) -> Result<(usize, usize), WitnessError> {
+    let &[leaves, siblings, ..] = words else {
+        return Err(WitnessError::Length { expected: HEADER_WORDS, actual });
+    };
+    if leaves as usize > MAX_LEAVES || siblings as usize > MAX_SIBLINGS {
+        return Err(WitnessError::TooLarge { leaves, siblings });
+    }
+    let (leaves, siblings) = (leaves as usize, siblings as usize);
+    let expected = HEADER_WORDS + leaves * (LEAF_WORDS + 1) + siblings * DIGEST_WORDS;
+    if actual != expected {
+        return Err(WitnessError::Length { expected, actual });
+    }
+    Ok((leaves, siblings))
+}
+
+impl<'a> WitnessView<'a> {
+    /// Splits words into a witness; the words must be exactly one encoding.
+    pub fn parse(words: &'a [u32]) -> Result<Self, WitnessError> {
+        let (leaves, _) = check_header(words, words.len())?;
+        let (leaf_words, rest) = words[HEADER_WORDS..].split_at(leaves * LEAF_WORDS);
+        let (positions, siblings) = rest.split_at(leaves);
+        Ok(Self { leaves: leaf_words.as_chunks().0, positions, siblings: siblings.as_chunks().0 })
+    }
+
+    /// The words of the encoding that starts here: use it to split a witness off a longer input.
+    pub fn encoded_len(words: &[u32]) -> Result<usize, WitnessError> {
+        let &[leaves, siblings, ..] = words else {
+            return Err(WitnessError::Length { expected: HEADER_WORDS, actual: words.len() });
+        };
+        if leaves as usize > MAX_LEAVES || siblings as usize > MAX_SIBLINGS {
+            return Err(WitnessError::TooLarge { leaves, siblings });
+        }
+        Ok(HEADER_WORDS + leaves as usize * (LEAF_WORDS + 1) + siblings as usize * DIGEST_WORDS)
+    }
+
+    /// An owned copy.
+    pub fn to_owned(&self) -> TreeWitness {
+        TreeWitness {
+            leaves: self.leaves.to_vec(),
+            positions: self.positions.to_vec(),
+            siblings: self.siblings.to_vec(),
+        }
+    }
+
+    /// Checks the structure (order, ranges, canonical elements) and hashes nothing: see the module's page on soundness.
+    pub fn open(self, root: Digest, leaf_count: u64) -> Result<WitnessState<'a>, WitnessError> {
+        if !(GENESIS_LEAF_COUNT..=CAPACITY).contains(&leaf_count) {
+            return Err(WitnessError::LeafCount(leaf_count));
+        }
+        self.check_keys()?;
+        self.check_indices(leaf_count)?;
+        if let Some(bad) = self.siblings.iter().position(|sibling| !is_canonical(sibling)) {
+            return Err(WitnessError::NonCanonicalSibling(bad));
+        }
+        Ok(WitnessState { view: self, root, leaf_count })
+    }
+
+    fn check_keys(&self) -> Result<(), WitnessError> {
+        for (i, leaf) in self.leaves.iter().enumerate() {
+            if !is_canonical(leaf.key()) || !is_canonical(leaf.next_key()) {
+                return Err(WitnessError::NonCanonicalKey(i));
+            }
+            if i > 0 && self.leaves[i - 1].key() >= leaf.key() {
+                return Err(WitnessError::UnsortedLeaves(i));
+            }
+        }
+        Ok(())
+    }
+
+    /// Strictly ascending indices make `positions` a permutation: none can be named twice, and their number is right.
+    fn check_indices(&self, leaf_count: u64) -> Result<(), WitnessError> {
+        if self.positions.len() != self.leaves.len() {
+            return Err(WitnessError::UnsortedIndices(self.positions.len()));
+        }
+        let mut next_index = 0;
+        for (i, position) in self.positions.iter().enumerate() {
+            let index = self
+                .leaves
+                .get(*position as usize)
+                .ok_or(WitnessError::UnsortedIndices(i))?
+                .index();
+            if index < next_index {
+                return Err(WitnessError::UnsortedIndices(i));
+            }
+            if index >= leaf_count {
+                return Err(WitnessError::IndexOutOfRange(*position as usize));
+            }
+            next_index = index + 1;
+        }
+        Ok(())
+    }
+}
+
+/// A witness in use for one batch: the state before it, as far as the batch touches it.
+#[derive(Clone, Copy, Debug)]
+pub struct WitnessState<'a> {
+    view: WitnessView<'a>,
+    root: Digest,
+    leaf_count: u64,
+}
+
+impl WitnessState<'_> {
+    /// The value of a key: `None` if it is absent, an error (never a default) if the witness does not cover it.
+    pub fn get(&self, key: &Key) -> Result<Option<U256>, WitnessError> {
+        let above = self.view.leaves.partition_point(|leaf| *leaf.key() <= key.0);
+        let leaf = above.checked_sub(1).map(|low| &self.view.leaves[low]);
+        leaf.and_then(|leaf| covers(leaf, key)).ok_or(WitnessError::NotCovered(*key))
+    }
+
+    /// The value of a key, zero if it is absent.
+    pub fn value(&self, key: &Key) -> Result<U256, WitnessError> {
+        self.get(key).map(Option::unwrap_or_default)
+    }
+
+    /// The old root, as it was given.
+    pub fn root(&self) -> Digest {
+        self.root
+    }
+
+    /// The old leaf count, as it was given.
+    pub fn leaf_count(&self) -> u64 {
+        self.leaf_count
+    }
+
+    /// Checks that the witness hashes to the old root.
+    pub fn check_root(&self) -> Result<(), WitnessError> {
+        self.apply(&[]).map(|_| ())
+    }
+
+    /// Checks that the witness hashes to the old root and computes the state after `writes`, which are strictly
+    /// ascending by key and covered by the witness, in one pass.
+    pub fn apply(&self, writes: &[Write]) -> Result<TreeUpdate, WitnessError> {
+        let plan = plan(self.view.leaves, writes, self.leaf_count)?;
+        let mut diffs = StateDiffs::default();
+        let mut nodes = self.touched_nodes(&plan, &mut diffs);
+        self.append(&plan, &mut nodes);
+        let (old, new) = climb(nodes, self.view.siblings, self.leaf_count)?;
+        if old != self.root {
+            return Err(WitnessError::RootMismatch(old));
+        }
+        let leaf_count = self.leaf_count + plan.inserts.len() as u64;
+        diffs.initial = plan
+            .inserts
+            .iter()
+            .map(|leaf| InitialWrite { key: leaf.key, value: leaf.value })
+            .collect();
+        Ok(TreeUpdate { root: new, leaf_count, diffs })
+    }
+
+    /// The hashes of the touched leaves before and after, ascending by index.
+    fn touched_nodes(&self, plan: &Plan, diffs: &mut StateDiffs) -> Vec<Node> {
+        let leaves = self.view.leaves;
+        let mut change_at = alloc::vec![u32::MAX; leaves.len()];
+        for (i, change) in plan.changes.iter().enumerate() {
+            change_at[change.position] = i as u32;
+        }
+        let mut nodes = Vec::with_capacity(leaves.len() + plan.inserts.len() + 1);
+        for position in self.view.positions {
+            let position = *position as usize;
+            let words = &leaves[position];
+            let value = words.value();
+            let mut link = leaf::link_hash(words.key(), words.next_key());
+            let mut value_hash = leaf::value_hash(&value);
+            let old = leaf::join(&link, &value_hash);
+            let change = plan.changes.get(change_at[position] as usize);
+            let Some(change) = change else {
+                nodes.push(Node { index: words.index(), old, new: None });
+                continue;
+            };
+            if let Some(next_key) = change.next_key {
+                link = leaf::link_hash(words.key(), &next_key.0);
+            }
+            if let Some(new) = change.value {
+                value_hash = leaf::value_hash(&new);
+                diffs.repeated.push(RepeatedWrite { index: words.index(), old: value, new });
+            }
+            nodes.push(Node {
+                index: words.index(),
+                old,
+                new: Some(leaf::join(&link, &value_hash)),
+            });
+        }
+        nodes
+    }
+
+    /// The appended leaves; without any, the first free position, whose path every witness holds.
+    fn append(&self, plan: &Plan, nodes: &mut Vec<Node>) {
+        for (i, leaf) in plan.inserts.iter().enumerate() {
+            nodes.push(Node {
+                index: self.leaf_count + i as u64,
+                old: Digest::ZERO,
+                new: Some(leaf.hash()),
+            });
+        }
+        if plan.inserts.is_empty() && self.leaf_count < CAPACITY {
+            nodes.push(Node { index: self.leaf_count, old: Digest::ZERO, new: None });
+        }
+    }
+}
+
+/// A node on a touched path: its digest before, and after if it changed.
+struct Node {
+    index: u64,
+    old: Digest,
+    new: Option<Digest>,
+}
+
+impl Node {
+    #[inline]
+    fn new(&self) -> &Digest {
+        self.new.as_ref().unwrap_or(&self.old)
+    }
+}
+
+/// Hashes nodes up to the root, level by level, in place; returns the roots before and after.
+fn climb(
+    mut nodes: Vec<Node>,
+    siblings: &[[u32; 8]],
+    leaf_count: u64,
+) -> Result<(Digest, Digest), WitnessError> {
+    let mut siblings = siblings.iter();
+    // Nodes at this index and right of it were empty.
+    let mut first_empty = leaf_count;
+    for level in 0..DEPTH {
+        let parent_first_empty = first_empty.div_ceil(2);
+        let (mut read, mut write) = (0, 0);
+        while read < nodes.len() {
+            let node = &nodes[read];
+            let is_left = node.index & 1 == 0;
+            let (left, right, taken);
+            let sibling;
+            match nodes.get(read + 1) {
+                Some(next) if is_left && next.index == node.index + 1 => {
+                    (left, right, taken) = (node, next, 2);
+                }
+                _ => {
+                    let digest = if is_left && node.index + 1 >= first_empty {
+                        EMPTY[level]
+                    } else {
+                        siblings
+                            .next()
+                            .map(|words| Digest(*words))
+                            .ok_or(WitnessError::MissingSibling)?
+                    };
+                    sibling = Node { index: node.index ^ 1, old: digest, new: None };
+                    (left, right, taken) =
+                        if is_left { (node, &sibling, 1) } else { (&sibling, node, 1) };
+                }
+            }
+            let index = left.index >> 1;
+            let old = if index >= parent_first_empty {
+                EMPTY[level + 1]
+            } else {
+                compress(&left.old, &right.old)
+            };
+            let changed = left.new.is_some() || right.new.is_some();
+            let new = changed.then(|| compress(left.new(), right.new()));
+            nodes[write] = Node { index, old, new };
+            read += taken;
+            write += 1;
+        }
+        nodes.truncate(write);
+        first_empty = parent_first_empty;
+    }
+    if siblings.len() > 0 {
+        return Err(WitnessError::ExtraSiblings(siblings.len()));
+    }
+    match nodes.as_slice() {
+        [root] => Ok((root.old, *root.new())),
+        // A full tree of which nothing is touched.
+        _ => Err(WitnessError::MissingSibling),
+    }
+}
