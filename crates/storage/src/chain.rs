@@ -1,0 +1,409 @@
+//! Blocks, transactions, receipts, the flat state with its history, and priority operations.
+
+use std::sync::Arc;
+
+use alloy_primitives::{Address, B256, Bloom, U256};
+use cairn_primitives::PriorityTx;
+use redb::{ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+
+use crate::db::{META, Storage, decode, encode, read_u64};
+use crate::error::{Result, StorageError};
+use crate::model::{BlockRecord, ReceiptRecord, StateDiff, TxLocation, TxRecord};
+use crate::state_view::{account_value, history_key, slot_key};
+
+pub(crate) const BLOCKS: TableDefinition<u64, &[u8]> = TableDefinition::new("blocks");
+const BLOCK_BY_HASH: TableDefinition<&[u8; 32], u64> = TableDefinition::new("block_by_hash");
+const BLOOMS: TableDefinition<u64, &[u8; 256]> = TableDefinition::new("blooms");
+const TXS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("transactions");
+const TX_BY_HASH: TableDefinition<&[u8; 32], (u64, u32)> = TableDefinition::new("transaction_by_hash");
+const RECEIPTS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("receipts");
+const PRIORITY: TableDefinition<u64, &[u8]> = TableDefinition::new("priority_operations");
+
+/// address -> account.
+pub(crate) const ACCOUNTS: TableDefinition<&[u8; 20], &[u8]> = TableDefinition::new("accounts");
+/// address || block -> account before that block.
+pub(crate) const ACCOUNT_HISTORY: TableDefinition<&[u8; 28], &[u8]> =
+    TableDefinition::new("account_history");
+/// address || slot -> value.
+pub(crate) const SLOTS: TableDefinition<&[u8; 52], &[u8; 32]> = TableDefinition::new("slots");
+/// address || slot || block -> value before that block.
+pub(crate) const SLOT_HISTORY: TableDefinition<&[u8; 60], &[u8; 32]> =
+    TableDefinition::new("slot_history");
+/// keccak256 -> code.
+pub(crate) const CODES: TableDefinition<&[u8; 32], &[u8]> = TableDefinition::new("codes");
+/// keccak256 -> block that published it.
+pub(crate) const CODE_BLOCK: TableDefinition<&[u8; 32], u64> = TableDefinition::new("code_block");
+
+const META_NEXT_PRIORITY: &str = "next_priority_id";
+
+/// Most priority operations that wait to be included.
+pub const MAX_WAITING_PRIORITY_OPS: u64 = 1 << 20;
+
+/// A transaction of a [`BlockCommit`].
+#[derive(Debug, Clone)]
+pub struct CommittedTx {
+    /// The transaction.
+    pub tx: TxRecord,
+    /// Its outcome.
+    pub receipt: ReceiptRecord,
+}
+
+/// Everything that a block changes, written at once.
+#[derive(Debug, Clone)]
+pub struct BlockCommit {
+    /// The block.
+    pub block: BlockRecord,
+    /// Bloom over all its events.
+    pub bloom: Bloom,
+    /// Its transactions in order.
+    pub transactions: Vec<CommittedTx>,
+    /// Net changes of the state.
+    pub diff: StateDiff,
+    /// Index of the first priority operation that no block has consumed yet.
+    pub next_priority_id: u64,
+}
+
+impl Storage {
+    pub(crate) fn create_chain_tables(&self) -> Result<()> {
+        let txn = self.inner.chain.begin_write()?;
+        txn.open_table(BLOCKS)?;
+        txn.open_table(BLOCK_BY_HASH)?;
+        txn.open_table(BLOOMS)?;
+        txn.open_table(TXS)?;
+        txn.open_table(TX_BY_HASH)?;
+        txn.open_table(RECEIPTS)?;
+        txn.open_table(PRIORITY)?;
+        txn.open_table(ACCOUNTS)?;
+        txn.open_table(ACCOUNT_HISTORY)?;
+        txn.open_table(SLOTS)?;
+        txn.open_table(SLOT_HISTORY)?;
+        txn.open_table(CODES)?;
+        txn.open_table(CODE_BLOCK)?;
+        txn.commit()?;
+        Ok(())
+    }
+
+    pub(crate) fn load_head(&self) -> Result<()> {
+        let txn = self.inner.chain.begin_read()?;
+        let head = txn.open_table(BLOCKS)?.last()?.map(|(_, v)| decode(v.value())).transpose()?;
+        *self.inner.head.write() = head.map(Arc::new);
+        Ok(())
+    }
+
+    /// The last block; `None` before genesis.
+    pub fn head(&self) -> Option<Arc<BlockRecord>> {
+        self.inner.head.read().clone()
+    }
+
+    /// Number of the last block; 0 before genesis.
+    pub fn head_number(&self) -> u64 {
+        self.inner.head.read().as_ref().map_or(0, |b| b.header.number)
+    }
+
+    pub(crate) fn put_genesis_block(&self, block: &BlockRecord, diff: &StateDiff) -> Result<()> {
+        let txn = self.inner.chain.begin_write()?;
+        txn.open_table(BLOCKS)?.insert(0, &encode(block)?[..])?;
+        txn.open_table(BLOCK_BY_HASH)?.insert(&block.hash.0, 0)?;
+        txn.open_table(BLOOMS)?.insert(0, &Bloom::ZERO.0.0)?;
+        apply_diff(&txn, 0, diff)?;
+        txn.commit()?;
+        *self.inner.head.write() = Some(Arc::new(block.clone()));
+        Ok(())
+    }
+
+    /// Appends a block. When this returns, the block is durable and is the head; on an error nothing has changed.
+    ///
+    /// # Errors
+    /// [`StorageError::Order`] or [`StorageError::Parent`] when it does not follow the head, or a fault of the disk.
+    pub fn commit_block(&self, commit: &BlockCommit) -> Result<()> {
+        let header = &commit.block.header;
+        let head = self.head().ok_or(StorageError::Order { what: "block", got: header.number, expected: 0 })?;
+        if header.number != head.header.number + 1 {
+            let expected = head.header.number + 1;
+            return Err(StorageError::Order { what: "block", got: header.number, expected });
+        }
+        if header.parent_hash != head.hash {
+            let (number, got, expected) = (header.number, header.parent_hash, head.hash);
+            return Err(StorageError::Parent { number, got, expected });
+        }
+        let txn = self.inner.chain.begin_write()?;
+        write_block(&txn, commit)?;
+        apply_diff(&txn, header.number, &commit.diff)?;
+        txn.commit()?;
+        *self.inner.head.write() = Some(Arc::new(commit.block.clone()));
+        Ok(())
+    }
+
+    /// A block by number.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub fn block(&self, number: u64) -> Result<Option<BlockRecord>> {
+        if let Some(head) = self.head().filter(|h| h.header.number == number) {
+            return Ok(Some((*head).clone()));
+        }
+        let txn = self.inner.chain.begin_read()?;
+        txn.open_table(BLOCKS)?.get(number)?.map(|v| decode(v.value())).transpose()
+    }
+
+    /// Blocks `first..=last` that exist, in order; at most 100,000.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub fn blocks(&self, first: u64, last: u64) -> Result<Vec<BlockRecord>> {
+        let last = last.min(first.saturating_add(99_999));
+        let txn = self.inner.chain.begin_read()?;
+        let table = txn.open_table(BLOCKS)?;
+        table.range(first..=last)?.map(|row| decode(row?.1.value())).collect()
+    }
+
+    /// Number of the block with this hash.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub fn block_number(&self, hash: B256) -> Result<Option<u64>> {
+        let txn = self.inner.chain.begin_read()?;
+        Ok(txn.open_table(BLOCK_BY_HASH)?.get(&hash.0)?.map(|v| v.value()))
+    }
+
+    /// Hash of a block.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub fn block_hash(&self, number: u64) -> Result<Option<B256>> {
+        Ok(self.block(number)?.map(|b| b.hash))
+    }
+
+    /// Bloom over a block's events.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub fn bloom(&self, number: u64) -> Result<Option<Bloom>> {
+        let txn = self.inner.chain.begin_read()?;
+        Ok(txn.open_table(BLOOMS)?.get(number)?.map(|v| Bloom::from(*v.value())))
+    }
+
+    /// Where a transaction is; `None` if no block holds it.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub fn tx_location(&self, hash: B256) -> Result<Option<TxLocation>> {
+        let txn = self.inner.chain.begin_read()?;
+        let at = txn.open_table(TX_BY_HASH)?.get(&hash.0)?.map(|v| v.value());
+        Ok(at.map(|(block, index)| TxLocation { block, index }))
+    }
+
+    /// A transaction of a block.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub fn transaction(&self, at: TxLocation) -> Result<Option<TxRecord>> {
+        let txn = self.inner.chain.begin_read()?;
+        txn.open_table(TXS)?.get((at.block, at.index))?.map(|v| decode(v.value())).transpose()
+    }
+
+    /// All transactions of a block in order.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub fn transactions(&self, block: u64) -> Result<Vec<TxRecord>> {
+        let txn = self.inner.chain.begin_read()?;
+        let table = txn.open_table(TXS)?;
+        table.range((block, 0)..=(block, u32::MAX))?.map(|row| decode(row?.1.value())).collect()
+    }
+
+    /// The receipt of a transaction of a block.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub fn receipt(&self, at: TxLocation) -> Result<Option<ReceiptRecord>> {
+        let txn = self.inner.chain.begin_read()?;
+        txn.open_table(RECEIPTS)?.get((at.block, at.index))?.map(|v| decode(v.value())).transpose()
+    }
+
+    /// All receipts of a block in order.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub fn receipts(&self, block: u64) -> Result<Vec<ReceiptRecord>> {
+        let txn = self.inner.chain.begin_read()?;
+        let table = txn.open_table(RECEIPTS)?;
+        table.range((block, 0)..=(block, u32::MAX))?.map(|row| decode(row?.1.value())).collect()
+    }
+
+    /// Stores priority operations that L1 shows. Operations that no block has consumed yet are replaced (L1 may have reorganised); those
+    /// that one has must be the same.
+    ///
+    /// # Errors
+    /// [`StorageError::Order`] when they leave a gap, [`StorageError::PriorityConflict`], or a fault of the disk.
+    pub fn put_priority_ops(&self, ops: &[PriorityTx], l1_block: u64) -> Result<()> {
+        if ops.is_empty() {
+            return Ok(());
+        }
+        let txn = self.inner.chain.begin_write()?;
+        {
+            let next = read_u64(&txn.open_table(META)?, META_NEXT_PRIORITY)?.unwrap_or(0);
+            let mut table = txn.open_table(PRIORITY)?;
+            for op in ops {
+                put_priority_op(&mut table, op, l1_block, next)?;
+            }
+        }
+        txn.commit()?;
+        Ok(())
+    }
+
+    /// Forgets operations from `id` on that no block has consumed (L1 reorganised them away).
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn drop_priority_ops_from(&self, id: u64) -> Result<()> {
+        let txn = self.inner.chain.begin_write()?;
+        {
+            let next = read_u64(&txn.open_table(META)?, META_NEXT_PRIORITY)?.unwrap_or(0);
+            txn.open_table(PRIORITY)?.retain_in(id.max(next).., |_, _| false)?;
+        }
+        txn.commit()?;
+        Ok(())
+    }
+
+    /// Waiting operations from index `from` on, at most `limit`, in order and without gaps.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub fn priority_ops(&self, from: u64, limit: usize) -> Result<Vec<PriorityTx>> {
+        let txn = self.inner.chain.begin_read()?;
+        let table = txn.open_table(PRIORITY)?;
+        let rows = table.range(from..)?.take(limit);
+        rows.map(|row| decode::<(u64, PriorityTx)>(row?.1.value()).map(|(_, op)| op)).collect()
+    }
+
+    /// One priority operation with the L1 block that showed it.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub fn priority_op(&self, id: u64) -> Result<Option<(u64, PriorityTx)>> {
+        let txn = self.inner.chain.begin_read()?;
+        txn.open_table(PRIORITY)?.get(id)?.map(|v| decode(v.value())).transpose()
+    }
+
+    /// Index after the last stored operation.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub fn priority_ops_end(&self) -> Result<u64> {
+        let txn = self.inner.chain.begin_read()?;
+        Ok(txn.open_table(PRIORITY)?.last()?.map_or(0, |(k, _)| k.value() + 1))
+    }
+
+    /// Index of the first operation that no block has consumed.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub fn next_priority_id(&self) -> Result<u64> {
+        let txn = self.inner.chain.begin_read()?;
+        Ok(read_u64(&txn.open_table(META)?, META_NEXT_PRIORITY)?.unwrap_or(0))
+    }
+}
+
+fn put_priority_op(
+    table: &mut redb::Table<'_, u64, &'static [u8]>,
+    op: &PriorityTx,
+    l1_block: u64,
+    next: u64,
+) -> Result<()> {
+    let known = table.get(op.id)?.map(|v| decode::<(u64, PriorityTx)>(v.value())).transpose()?;
+    if op.id < next {
+        return match known {
+            Some((_, k)) if k.hash != op.hash => {
+                Err(StorageError::PriorityConflict { id: op.id, executed: k.hash, got: op.hash })
+            }
+            _ => Ok(()),
+        };
+    }
+    if op.id >= next + MAX_WAITING_PRIORITY_OPS {
+        return Err(StorageError::Order { what: "priority operation", got: op.id, expected: next });
+    }
+    let end = table.last()?.map_or(next, |(k, _)| (k.value() + 1).max(next));
+    if op.id > end {
+        return Err(StorageError::Order { what: "priority operation", got: op.id, expected: end });
+    }
+    table.insert(op.id, &encode(&(l1_block, op))?[..])?;
+    Ok(())
+}
+
+fn write_block(txn: &WriteTransaction, commit: &BlockCommit) -> Result<()> {
+    let number = commit.block.header.number;
+    txn.open_table(BLOCKS)?.insert(number, &encode(&commit.block)?[..])?;
+    txn.open_table(BLOCK_BY_HASH)?.insert(&commit.block.hash.0, number)?;
+    txn.open_table(BLOOMS)?.insert(number, &commit.bloom.0.0)?;
+    let mut txs = txn.open_table(TXS)?;
+    let mut receipts = txn.open_table(RECEIPTS)?;
+    for (i, t) in commit.transactions.iter().enumerate() {
+        let at = (number, i as u32);
+        txs.insert(at, &encode(&t.tx)?[..])?;
+        receipts.insert(at, &encode(&t.receipt)?[..])?;
+    }
+    // In key order: neighbours share pages.
+    let mut by_hash: Vec<_> =
+        commit.transactions.iter().enumerate().map(|(i, t)| (t.tx.hash.0, i as u32)).collect();
+    by_hash.sort_unstable();
+    let mut index = txn.open_table(TX_BY_HASH)?;
+    for (hash, i) in &by_hash {
+        index.insert(hash, (number, *i))?;
+    }
+    txn.open_table(META)?.insert(META_NEXT_PRIORITY, &commit.next_priority_id.to_be_bytes()[..])?;
+    Ok(())
+}
+
+fn apply_diff(txn: &WriteTransaction, block: u64, diff: &StateDiff) -> Result<()> {
+    apply_accounts(txn, block, diff)?;
+    apply_slots(txn, block, diff)?;
+    let mut codes = txn.open_table(CODES)?;
+    let mut code_block = txn.open_table(CODE_BLOCK)?;
+    for (hash, code) in &diff.codes {
+        if codes.insert(&hash.0, &code[..])?.is_none() {
+            code_block.insert(&hash.0, block)?;
+        }
+    }
+    Ok(())
+}
+
+fn apply_accounts(txn: &WriteTransaction, block: u64, diff: &StateDiff) -> Result<()> {
+    let mut accounts = txn.open_table(ACCOUNTS)?;
+    let mut history = txn.open_table(ACCOUNT_HISTORY)?;
+    let mut sorted: Vec<_> = diff.accounts.iter().collect();
+    sorted.sort_unstable_by_key(|(address, _)| *address);
+    for (address, account) in sorted {
+        let key: &[u8; 20] = &address.0.0;
+        let before = match account {
+            Some(a) => accounts.insert(key, &account_value(a)[..])?,
+            None => accounts.remove(key)?,
+        };
+        if block > 0 {
+            let before = before.as_ref().map_or(&[][..], |v| v.value());
+            history.insert(&history_key::<20, 28>(key, block), before)?;
+        }
+    }
+    Ok(())
+}
+
+fn apply_slots(txn: &WriteTransaction, block: u64, diff: &StateDiff) -> Result<()> {
+    let mut slots = txn.open_table(SLOTS)?;
+    let mut history = txn.open_table(SLOT_HISTORY)?;
+    let mut sorted: Vec<(&Address, &U256, &U256)> =
+        diff.storage.iter().map(|(a, s, v)| (a, s, v)).collect();
+    sorted.sort_unstable();
+    for (address, slot, value) in sorted {
+        let key = slot_key(address, slot);
+        let before = if value.is_zero() {
+            slots.remove(&key)?
+        } else {
+            slots.insert(&key, &value.to_be_bytes::<32>())?
+        };
+        if block > 0 {
+            let before = before.as_ref().map_or([0; 32], |v| *v.value());
+            history.insert(&history_key::<52, 60>(&key, block), &before)?;
+        }
+    }
+    Ok(())
+}
