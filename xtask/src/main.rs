@@ -1,5 +1,7 @@
 //! The project's own tasks: `cargo xtask <task>`.
 
+mod guest;
+
 use std::{
     error::Error,
     path::PathBuf,
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test", rest @ ..] => test(rest),
         ["ci"] => ci(),
+        ["guest", rest @ ..] => guest::run(rest),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);
