@@ -1,0 +1,88 @@
+//! Pubdata as blobs: KZG commitments, the sidecar of the commit transaction, and the data-availability validator's input.
+
+use alloy_eips::{
+    eip4844::{Blob, env_settings::EnvKzgSettings},
+    eip7594::BlobTransactionSidecarEip7594,
+};
+use alloy_primitives::{B256, Bytes, keccak256};
+use c_kzg::{Bytes32, KzgSettings};
+use cairn_primitives::da::{BlobError, to_blobs};
+use thiserror::Error;
+
+use crate::batch::SealedBatch;
+
+/// Why blobs cannot be made.
+#[derive(Debug, Error)]
+pub enum BlobsError {
+    /// The pubdata does not fit.
+    #[error(transparent)]
+    Layout(#[from] BlobError),
+    /// The KZG library refused.
+    #[error("KZG: {0}")]
+    Kzg(#[from] c_kzg::Error),
+    /// The batch claims other blobs than its pubdata gives.
+    #[error(
+        "the batch claims {claimed} blobs, its pubdata gives {given}, or their commitments or values differ"
+    )]
+    Claims {
+        /// In the batch.
+        claimed: usize,
+        /// From its pubdata.
+        given: usize,
+    },
+}
+
+fn settings() -> &'static KzgSettings {
+    EnvKzgSettings::Default.get()
+}
+
+/// Blobs, commitments and cell proofs (EIP-7594) of a batch's pubdata.
+///
+/// # Errors
+/// [`BlobsError::Layout`] when it does not fit, [`BlobsError::Kzg`] when the library fails.
+pub fn sidecar(pubdata: &[u8]) -> Result<BlobTransactionSidecarEip7594, BlobsError> {
+    let blobs: Vec<Blob> = to_blobs(pubdata)?.iter().map(|b| Blob::from_slice(b)).collect();
+    Ok(BlobTransactionSidecarEip7594::try_from_blobs(blobs)?)
+}
+
+/// `0x01 || pubdata hash || index of the first blob || (y || commitment || proof)*`: what the rollup DA validator checks through 0x0a.
+///
+/// # Errors
+/// [`BlobsError::Claims`] when the batch's claims are not about these blobs.
+pub fn blob_da_input(
+    batch: &SealedBatch,
+    sidecar: &BlobTransactionSidecarEip7594,
+) -> Result<Bytes, BlobsError> {
+    let hashes: Vec<B256> = sidecar.versioned_hashes().collect();
+    let mismatch = || BlobsError::Claims { claimed: batch.claims.len(), given: hashes.len() };
+    if hashes.len() != batch.claims.len() {
+        return Err(mismatch());
+    }
+    let mut out = vec![1u8];
+    out.extend_from_slice(keccak256(&batch.pubdata).as_slice());
+    out.push(0);
+    for (i, claim) in batch.claims.iter().enumerate() {
+        let blob = c_kzg::Blob::from_bytes(sidecar.blobs[i].as_slice())?;
+        let z = Bytes32::new(claim.z.to_be_bytes());
+        let (proof, y) = settings().compute_kzg_proof(&blob, &z)?;
+        if claim.versioned_hash != hashes[i] || *y != claim.y.to_be_bytes::<32>() {
+            return Err(mismatch());
+        }
+        out.extend_from_slice(y.as_slice());
+        out.extend_from_slice(sidecar.commitments[i].as_slice());
+        out.extend_from_slice(proof.to_bytes().as_slice());
+    }
+    Ok(out.into())
+}
+
+/// `mode || pubdata` for calldata; the mode alone for a policy that keeps the data elsewhere, with the pubdata's hash.
+pub fn plain_da_input(batch: &SealedBatch) -> Bytes {
+    let mut out = vec![batch.da_mode as u8];
+    match batch.da_mode {
+        cairn_primitives::da::DaMode::External => {
+            out.extend_from_slice(keccak256(&batch.pubdata).as_slice());
+        }
+        _ => out.extend_from_slice(&batch.pubdata),
+    }
+    out.into()
+}

@@ -1,0 +1,530 @@
+//! A client of the layer that a chain settles on. It speaks plain JSON-RPC and nothing else, so that the embedded L1, anvil, geth and reth look the same.
+
+use std::{future::Future, time::Duration};
+
+use alloy_consensus::TxEnvelope;
+use alloy_eips::{
+    BlockId, BlockNumberOrTag, eip2718::Encodable2718, eip7594::BlobTransactionSidecarVariant,
+};
+use alloy_network::{EthereumWallet, NetworkTransactionBuilder, TransactionBuilder};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
+use alloy_provider::{DynProvider, Provider, ProviderBuilder};
+use alloy_rpc_types::{Filter, Log, TransactionInput, TransactionReceipt, TransactionRequest};
+use alloy_signer_local::PrivateKeySigner;
+use alloy_sol_types::SolCall;
+use alloy_transport::{RpcError, TransportErrorKind};
+use thiserror::Error;
+use tokio::{sync::Mutex, time::Instant};
+
+use crate::revert::describe_revert;
+
+/// Times that a read is tried again before the caller is told.
+const READ_TRIES: u32 = 5;
+/// Longest wait for one answer.
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+/// Fee rises of a transaction that is not mined, each by an eighth and a half more than nodes ask for a replacement.
+const MAX_FEE_BUMPS: u32 = 8;
+/// Wait for a transaction before its fee is raised.
+const BUMP_AFTER: Duration = Duration::from_secs(30);
+/// Most logs that one query may bring.
+pub const MAX_LOGS_PER_QUERY: usize = 20_000;
+
+/// What goes wrong between us and L1.
+#[derive(Debug, Error)]
+pub enum L1Error {
+    /// The URL cannot be parsed.
+    #[error("`{0}` is not an HTTP URL of an L1 node")]
+    Url(String),
+    /// The node did not answer, or answered with an error that is not about our request.
+    #[error("L1 at {url} does not answer ({reason}); is it running and reachable?")]
+    Unreachable {
+        /// URL of the node.
+        url: String,
+        /// What the transport said.
+        reason: String,
+    },
+    /// The node answers, with something that cannot be true.
+    #[error("L1 answered {what}: {detail}")]
+    Nonsense {
+        /// Which question.
+        what: &'static str,
+        /// What is wrong with the answer.
+        detail: String,
+    },
+    /// Another chain than the configured one.
+    #[error("L1 has chain id {found}, not {expected}: this node was set up for another L1")]
+    WrongChain {
+        /// From the configuration or the data directory.
+        expected: u64,
+        /// From the node.
+        found: u64,
+    },
+    /// A call or transaction reverted.
+    #[error("{what} reverted on L1: {reason}")]
+    Reverted {
+        /// Which action.
+        what: String,
+        /// Decoded reason.
+        reason: String,
+        /// Raw revert data.
+        data: Bytes,
+    },
+    /// A transaction was sent and not mined in time, fee raises included.
+    #[error("{what} was not mined on L1 within {seconds} s (last hash {hash})")]
+    NotMined {
+        /// Which action.
+        what: String,
+        /// How long was waited.
+        seconds: u64,
+        /// Hash of the last attempt.
+        hash: B256,
+    },
+    /// The sender's account cannot pay.
+    #[error("{address} has not enough ETH on L1 to pay for {what}: {reason}")]
+    Unfunded {
+        /// Who pays.
+        address: Address,
+        /// Which action.
+        what: String,
+        /// The node's words.
+        reason: String,
+    },
+    /// A key or signature problem.
+    #[error("cannot sign: {0}")]
+    Sign(String),
+}
+
+impl L1Error {
+    /// True when the same request may go through later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::NotMined { .. } | Self::Nonsense { .. })
+    }
+}
+
+/// A connection to L1.
+#[derive(Debug, Clone)]
+pub struct L1 {
+    provider: DynProvider,
+    url: String,
+    chain_id: u64,
+}
+
+impl L1 {
+    /// Connects and asks for the chain id.
+    ///
+    /// # Errors
+    /// [`L1Error::Url`], [`L1Error::Unreachable`], or [`L1Error::WrongChain`] when `expected` is given and another chain answers.
+    pub async fn connect(url: &str, expected: Option<u64>) -> Result<Self, L1Error> {
+        let parsed = url.parse().map_err(|_| L1Error::Url(url.to_owned()))?;
+        let provider =
+            ProviderBuilder::new().disable_recommended_fillers().connect_http(parsed).erased();
+        let mut l1 = Self { provider, url: url.to_owned(), chain_id: 0 };
+        l1.chain_id = l1.read("eth_chainId", |p| async move { p.get_chain_id().await }).await?;
+        match expected {
+            Some(expected) if expected != l1.chain_id => {
+                Err(L1Error::WrongChain { expected, found: l1.chain_id })
+            }
+            _ => Ok(l1),
+        }
+    }
+
+    /// EIP-155 chain id.
+    pub fn chain_id(&self) -> u64 {
+        self.chain_id
+    }
+
+    /// URL of the node.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The provider itself, for what has no method here.
+    pub fn provider(&self) -> &DynProvider {
+        &self.provider
+    }
+
+    /// Asks with a time limit, again a bounded number of times while the node does not answer.
+    pub async fn read<T, F, Fut>(&self, what: &'static str, ask: F) -> Result<T, L1Error>
+    where
+        F: Fn(DynProvider) -> Fut,
+        Fut: Future<Output = Result<T, RpcError<TransportErrorKind>>>,
+    {
+        let mut wait = Duration::from_millis(100);
+        let mut attempt = 1;
+        loop {
+            let error = match tokio::time::timeout(CALL_TIMEOUT, ask(self.provider.clone())).await {
+                Ok(Ok(v)) => return Ok(v),
+                Ok(Err(e)) => self.classify(what, e),
+                Err(_) => self.unreachable("no answer in time"),
+            };
+            if attempt >= READ_TRIES || !matches!(error, L1Error::Unreachable { .. }) {
+                return Err(error);
+            }
+            attempt += 1;
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+        }
+    }
+
+    fn unreachable(&self, reason: impl ToString) -> L1Error {
+        L1Error::Unreachable { url: self.url.clone(), reason: reason.to_string() }
+    }
+
+    fn classify(&self, what: &'static str, error: RpcError<TransportErrorKind>) -> L1Error {
+        match error {
+            RpcError::ErrorResp(payload) => match payload.as_revert_data() {
+                Some(data) => L1Error::Reverted {
+                    what: what.to_owned(),
+                    reason: describe_revert(&data),
+                    data,
+                },
+                None if payload.message.contains("revert") => L1Error::Reverted {
+                    what: what.to_owned(),
+                    reason: payload.message.to_string(),
+                    data: Bytes::new(),
+                },
+                None => L1Error::Nonsense { what, detail: payload.message.to_string() },
+            },
+            RpcError::DeserError { err, text } => {
+                let head: String = text.chars().take(120).collect();
+                L1Error::Nonsense { what, detail: format!("{err} in `{head}`") }
+            }
+            RpcError::NullResp => L1Error::Nonsense { what, detail: "null".to_owned() },
+            other => self.unreachable(other),
+        }
+    }
+
+    /// Number of the newest block.
+    pub async fn block_number(&self) -> Result<u64, L1Error> {
+        self.read("eth_blockNumber", |p| async move { p.get_block_number().await }).await
+    }
+
+    /// Hash and timestamp of a block; `None` when the node does not have it.
+    pub async fn block(&self, id: BlockNumberOrTag) -> Result<Option<(u64, B256, u64)>, L1Error> {
+        let block = self
+            .read("eth_getBlockByNumber", move |p| async move { p.get_block_by_number(id).await })
+            .await?;
+        Ok(block.map(|b| (b.header.number, b.header.hash, b.header.timestamp)))
+    }
+
+    /// Calls a view function on the newest state.
+    pub async fn call<C: SolCall>(&self, to: Address, call: C) -> Result<C::Return, L1Error> {
+        let out = self.call_raw(C::SIGNATURE, to, call.abi_encode().into()).await?;
+        C::abi_decode_returns(&out).map_err(|e| L1Error::Nonsense {
+            what: C::SIGNATURE,
+            detail: format!("{e} (from {to})"),
+        })
+    }
+
+    async fn call_raw(
+        &self,
+        what: &'static str,
+        to: Address,
+        data: Bytes,
+    ) -> Result<Bytes, L1Error> {
+        let request = TransactionRequest::default().to(to).input(TransactionInput::both(data));
+        self.read(what, |p| {
+            let request = request.clone();
+            async move { p.call(request).block(BlockId::latest()).await }
+        })
+        .await
+    }
+
+    /// Logs of a contract in a range of blocks.
+    pub async fn logs(
+        &self,
+        address: Address,
+        topic: B256,
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<Log>, L1Error> {
+        let filter =
+            Filter::new().address(address).event_signature(topic).from_block(from).to_block(to);
+        let logs = self
+            .read("eth_getLogs", |p| {
+                let filter = filter.clone();
+                async move { p.get_logs(&filter).await }
+            })
+            .await?;
+        if logs.len() > MAX_LOGS_PER_QUERY {
+            let detail = format!("{} logs for blocks {from}..={to}", logs.len());
+            return Err(L1Error::Nonsense { what: "eth_getLogs", detail });
+        }
+        match logs.iter().find(|l| l.address() != address || l.topic0() != Some(&topic)) {
+            Some(_) => Err(L1Error::Nonsense {
+                what: "eth_getLogs",
+                detail: "a log that was not asked for".to_owned(),
+            }),
+            None => Ok(logs),
+        }
+    }
+
+    /// Receipt of a mined transaction.
+    pub async fn receipt(&self, hash: B256) -> Result<Option<TransactionReceipt>, L1Error> {
+        self.read("eth_getTransactionReceipt", move |p| async move {
+            p.get_transaction_receipt(hash).await
+        })
+        .await
+    }
+
+    /// Balance in wei.
+    pub async fn balance(&self, address: Address) -> Result<U256, L1Error> {
+        self.read("eth_getBalance", move |p| async move { p.get_balance(address).await }).await
+    }
+}
+
+/// What to send.
+#[derive(Debug, Clone, Default)]
+pub struct Send {
+    /// Words for errors and logs: "commit of batch 7".
+    pub what: String,
+    /// Callee; `None` deploys `data`.
+    pub to: Option<Address>,
+    /// Wei sent along.
+    pub value: U256,
+    /// Calldata or init code.
+    pub data: Bytes,
+    /// Blobs, for an EIP-4844 transaction.
+    pub sidecar: Option<BlobTransactionSidecarVariant>,
+    /// Gas limit; estimated when absent.
+    pub gas: Option<u64>,
+}
+
+impl Send {
+    /// A call of a contract.
+    pub fn call<C: SolCall>(what: impl Into<String>, to: Address, call: C) -> Self {
+        Self { what: what.into(), to: Some(to), data: call.abi_encode().into(), ..Self::default() }
+    }
+
+    /// With wei.
+    pub fn value(mut self, value: U256) -> Self {
+        self.value = value;
+        self
+    }
+}
+
+/// An account on L1 that sends transactions one after the other, with its own nonce and fees.
+#[derive(Debug)]
+pub struct L1Wallet {
+    l1: L1,
+    signer: PrivateKeySigner,
+    /// Held while a transaction is being sent, so that nonces are taken in turn.
+    turn: Mutex<()>,
+    /// Longest wait for a transaction, fee raises included.
+    patience: Duration,
+}
+
+impl L1Wallet {
+    /// A wallet of `signer`.
+    pub fn new(l1: L1, signer: PrivateKeySigner) -> Self {
+        Self { l1, signer, turn: Mutex::new(()), patience: Duration::from_secs(300) }
+    }
+
+    /// Its address.
+    pub fn address(&self) -> Address {
+        self.signer.address()
+    }
+
+    /// The connection.
+    pub fn l1(&self) -> &L1 {
+        &self.l1
+    }
+
+    /// Sends, waits until it is mined, raises the fee when that takes long.
+    ///
+    /// # Errors
+    /// [`L1Error::Reverted`] from the estimate or from the mined transaction, [`L1Error::Unfunded`], [`L1Error::NotMined`], or what reading L1 gives.
+    pub async fn send(&self, send: Send) -> Result<TransactionReceipt, L1Error> {
+        let _turn = self.turn.lock().await;
+        let mut request = self.prepare(&send).await?;
+        let started = Instant::now();
+        let mut hashes = vec![self.submit(&send.what, &request).await?];
+        for bump in 0..=MAX_FEE_BUMPS {
+            if let Some(receipt) = self.wait(&hashes, BUMP_AFTER).await? {
+                return self.settled(&send, receipt).await;
+            }
+            if bump == MAX_FEE_BUMPS || started.elapsed() > self.patience {
+                break;
+            }
+            raise_fees(&mut request);
+            tracing::warn!(what = send.what, bump, "not mined yet, raising its fee");
+            match self.submit(&send.what, &request).await {
+                Ok(hash) => hashes.push(hash),
+                // The first attempt may have been mined in between: the next round finds its receipt.
+                Err(e) => tracing::debug!(error = %e, "replacement refused"),
+            }
+        }
+        Err(L1Error::NotMined {
+            what: send.what,
+            seconds: started.elapsed().as_secs(),
+            hash: *hashes.last().unwrap_or(&B256::ZERO),
+        })
+    }
+
+    async fn prepare(&self, send: &Send) -> Result<TransactionRequest, L1Error> {
+        let from = self.address();
+        let nonce = self
+            .l1
+            .read("eth_getTransactionCount", move |p| async move {
+                p.get_transaction_count(from).pending().await
+            })
+            .await?;
+        let fees = self
+            .l1
+            .read("eth_feeHistory", |p| async move { p.estimate_eip1559_fees().await })
+            .await?;
+        let mut request = TransactionRequest::default()
+            .with_from(from)
+            .with_nonce(nonce)
+            .with_chain_id(self.l1.chain_id)
+            .with_value(send.value)
+            .input(TransactionInput::both(send.data.clone()))
+            .with_max_fee_per_gas(fees.max_fee_per_gas)
+            .with_max_priority_fee_per_gas(fees.max_priority_fee_per_gas);
+        request.to = Some(send.to.map_or(TxKind::Create, TxKind::Call));
+        if let Some(sidecar) = &send.sidecar {
+            request.sidecar = Some(sidecar.clone());
+            request.populate_blob_hashes();
+            let blob_fee = self
+                .l1
+                .read("eth_blobBaseFee", |p| async move { p.get_blob_base_fee().await })
+                .await?;
+            request.max_fee_per_blob_gas = Some((blob_fee * 2).max(1_000_000));
+        }
+        let gas = match send.gas {
+            Some(gas) => gas,
+            None => self.estimate(send, &request).await?,
+        };
+        Ok(request.with_gas_limit(gas))
+    }
+
+    async fn estimate(&self, send: &Send, request: &TransactionRequest) -> Result<u64, L1Error> {
+        // Blobs themselves are not needed to estimate, their hashes are.
+        let mut slim = request.clone();
+        slim.sidecar = None;
+        let gas = self
+            .l1
+            .read("eth_estimateGas", |p| {
+                let slim = slim.clone();
+                async move { p.estimate_gas(slim).await }
+            })
+            .await
+            .map_err(|e| self.about(&send.what, e))?;
+        Ok(gas + gas / 4)
+    }
+
+    /// Puts our own words on an error of the node.
+    fn about(&self, action: &str, error: L1Error) -> L1Error {
+        match error {
+            L1Error::Reverted { reason, data, .. } => {
+                L1Error::Reverted { what: action.to_owned(), reason, data }
+            }
+            L1Error::Nonsense { detail, .. }
+                if detail.to_lowercase().contains("insufficient funds") =>
+            {
+                L1Error::Unfunded {
+                    address: self.address(),
+                    what: action.to_owned(),
+                    reason: detail,
+                }
+            }
+            other => other,
+        }
+    }
+
+    async fn submit(&self, what: &str, request: &TransactionRequest) -> Result<B256, L1Error> {
+        let wallet = EthereumWallet::from(self.signer.clone());
+        let envelope: TxEnvelope =
+            request.clone().build(&wallet).await.map_err(|e| L1Error::Sign(e.to_string()))?;
+        let raw = envelope.encoded_2718();
+        let hash = *envelope.tx_hash();
+        let sent = self
+            .l1
+            .read("eth_sendRawTransaction", |p| {
+                let raw = raw.clone();
+                async move { p.send_raw_transaction(&raw).await.map(|pending| *pending.tx_hash()) }
+            })
+            .await;
+        match sent {
+            Ok(_) => Ok(hash),
+            // A retry of a submission whose answer was lost.
+            Err(L1Error::Nonsense { detail, .. })
+                if detail.contains("already known") || detail.contains("already imported") =>
+            {
+                Ok(hash)
+            }
+            Err(e) => Err(self.about(what, e)),
+        }
+    }
+
+    async fn wait(
+        &self,
+        hashes: &[B256],
+        limit: Duration,
+    ) -> Result<Option<TransactionReceipt>, L1Error> {
+        let until = Instant::now() + limit;
+        let mut pause = Duration::from_millis(20);
+        loop {
+            for hash in hashes {
+                if let Some(receipt) = self.l1.receipt(*hash).await? {
+                    return Ok(Some(receipt));
+                }
+            }
+            if Instant::now() >= until {
+                return Ok(None);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(500));
+        }
+    }
+
+    async fn settled(
+        &self,
+        send: &Send,
+        receipt: TransactionReceipt,
+    ) -> Result<TransactionReceipt, L1Error> {
+        if receipt.status() {
+            return Ok(receipt);
+        }
+        // Ask again as a call for the reason; the state may have moved on, so this is a best effort.
+        let request = TransactionRequest::default()
+            .with_from(self.address())
+            .with_value(send.value)
+            .input(TransactionInput::both(send.data.clone()));
+        let request = match send.to {
+            Some(to) => request.to(to),
+            None => request,
+        };
+        let again = self
+            .l1
+            .read("eth_call", |p| {
+                let request = request.clone();
+                async move { p.call(request).await }
+            })
+            .await;
+        match again {
+            Err(L1Error::Reverted { reason, data, .. }) => {
+                Err(L1Error::Reverted { what: send.what.clone(), reason, data })
+            }
+            _ => Err(L1Error::Reverted {
+                what: send.what.clone(),
+                reason: format!("transaction {} failed", receipt.transaction_hash),
+                data: Bytes::new(),
+            }),
+        }
+    }
+}
+
+/// Raises every fee field by a quarter (blob fees double, as nodes ask for a blob replacement).
+fn raise_fees(request: &mut TransactionRequest) {
+    let up = |v: u128| v.saturating_add(v / 4).saturating_add(1);
+    if request.sidecar.is_some() {
+        let double = |v: u128| v.saturating_mul(2);
+        request.max_fee_per_blob_gas = request.max_fee_per_blob_gas.map(double);
+        request.max_fee_per_gas = request.max_fee_per_gas.map(double);
+        request.max_priority_fee_per_gas = request.max_priority_fee_per_gas.map(double);
+    } else {
+        request.max_fee_per_gas = request.max_fee_per_gas.map(up);
+        request.max_priority_fee_per_gas = request.max_priority_fee_per_gas.map(up);
+    }
+}

@@ -1,0 +1,392 @@
+//! Drives batches over L1: commit, prove, execute. It keeps no state of its own: each round starts from L1's counters, so it goes on after a crash
+//! between any two steps.
+
+use std::{sync::Arc, time::Duration};
+
+use alloy_eips::eip7594::BlobTransactionSidecarVariant;
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_sol_types::SolEvent;
+use cairn_primitives::{StoredBatchInfo, da::DaMode};
+use thiserror::Error;
+use tokio::sync::watch;
+
+use crate::{
+    batch::{ProofSource, RangeProof, SealedBatch, SharedBatches, SourceError, Step},
+    bindings::{self, CommitBatchInfo, ZKChain},
+    blobs::{self, BlobsError},
+    l1::{L1Error, L1Wallet, Send},
+};
+
+/// Most batches that one commit, prove or execute transaction carries.
+const MAX_BATCHES_PER_TX: u64 = 16;
+/// Most blocks looked through for the transaction by which a batch took a step.
+const HISTORY_WINDOW: u64 = 50_000;
+
+/// Why settlement cannot go on.
+#[derive(Debug, Error)]
+pub enum SettlementError {
+    /// L1 failed us.
+    #[error(transparent)]
+    L1(#[from] L1Error),
+    /// The node's own storage failed.
+    #[error("the node's storage: {0}")]
+    Source(SourceError),
+    /// Blobs could not be made.
+    #[error(transparent)]
+    Blobs(#[from] BlobsError),
+    /// L1 has committed a batch that is not ours: another operator, or a data directory that fell behind.
+    #[error(
+        "batch {number} on L1 is {on_l1}, ours is {ours}; this data directory does not belong to that chain or lost data, run `cairn recover --from-l1`"
+    )]
+    Diverged {
+        /// Which batch.
+        number: u64,
+        /// Hash kept by L1.
+        on_l1: B256,
+        /// Hash of ours.
+        ours: B256,
+    },
+    /// L1 is ahead of what this node has sealed.
+    #[error(
+        "L1 has committed batch {on_l1} but this node has sealed only {ours}; run `cairn recover --from-l1`"
+    )]
+    Behind {
+        /// Newest on L1.
+        on_l1: u64,
+        /// Newest here.
+        ours: u64,
+    },
+    /// The verifier contract refused a proof.
+    #[error(
+        "the L1 verifier refused the proof of batches {first}..={last}: {reason}; settlement has stopped and the proof is kept as evidence"
+    )]
+    ProofRefused {
+        /// First batch.
+        first: u64,
+        /// Last batch.
+        last: u64,
+        /// The contract's words.
+        reason: String,
+    },
+    /// The account is no validator of the chain.
+    #[error("{0} is not a validator of the chain on L1; ask the chain's admin for `setValidator`")]
+    NotValidator(Address),
+}
+
+/// Where settlement stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Batches committed on L1.
+    pub committed: u64,
+    /// Batches proven on L1.
+    pub proven: u64,
+    /// Batches executed on L1.
+    pub executed: u64,
+}
+
+/// Sends batches to L1.
+pub struct Settler {
+    wallet: L1Wallet,
+    chain: Address,
+    batches: SharedBatches,
+    proofs: Arc<dyn ProofSource>,
+    progress: watch::Sender<Progress>,
+    poll: Duration,
+}
+
+impl Settler {
+    /// A settler for the chain contract at `chain`.
+    pub fn new(
+        wallet: L1Wallet,
+        chain: Address,
+        batches: SharedBatches,
+        proofs: Arc<dyn ProofSource>,
+        poll: Duration,
+    ) -> Self {
+        let (progress, _) = watch::channel(Progress::default());
+        Self { wallet, chain, batches, proofs, progress, poll }
+    }
+
+    /// Progress as it is made.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Runs until it is told to stop or cannot go on. Transient errors of L1 are tried again, with a growing pause of at most half a minute.
+    ///
+    /// # Errors
+    /// Only what needs a person: [`SettlementError::Diverged`], [`SettlementError::ProofRefused`], storage failures, and the like.
+    pub async fn run(&self, mut stop: watch::Receiver<bool>) -> Result<(), SettlementError> {
+        self.check_role().await?;
+        let mut pause = self.poll;
+        while !*stop.borrow() {
+            pause = match self.round().await {
+                Ok(true) => Duration::ZERO,
+                Ok(false) => self.poll,
+                Err(SettlementError::L1(e)) if e.is_transient() => {
+                    tracing::warn!(error = %e, "settlement waits for L1");
+                    (pause * 2).clamp(self.poll, Duration::from_secs(30))
+                }
+                Err(e) => return Err(e),
+            };
+            tokio::select! {
+                _ = tokio::time::sleep(pause) => {}
+                _ = stop.changed() => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn check_role(&self) -> Result<(), SettlementError> {
+        let account = self.wallet.address();
+        match self.wallet.l1().call(self.chain, ZKChain::isValidatorCall { account }).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(SettlementError::NotValidator(account)),
+            Err(e) if e.is_transient() => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// One round: whatever step L1 can take next. True when it did something.
+    ///
+    /// # Errors
+    /// See [`SettlementError`].
+    pub async fn round(&self) -> Result<bool, SettlementError> {
+        let before = self.counters().await?;
+        self.progress.send_replace(before);
+        let newest = self.batches.newest().map_err(SettlementError::Source)?;
+        if before.committed > newest {
+            return Err(SettlementError::Behind { on_l1: before.committed, ours: newest });
+        }
+        self.check_agreement(before.committed).await?;
+        let executed = self.execute(before).await?;
+        let proven = self.prove(before).await?;
+        let committed = self.commit(before, newest).await?;
+        let did = executed || proven || committed;
+        if did {
+            self.progress.send_replace(self.counters().await?);
+        }
+        Ok(did)
+    }
+
+    async fn counters(&self) -> Result<Progress, SettlementError> {
+        let l1 = self.wallet.l1();
+        let committed = l1.call(self.chain, ZKChain::getTotalBatchesCommittedCall {}).await?;
+        let proven = l1.call(self.chain, ZKChain::getTotalBatchesVerifiedCall {}).await?;
+        let executed = l1.call(self.chain, ZKChain::getTotalBatchesExecutedCall {}).await?;
+        let narrow = |v: U256| {
+            u64::try_from(v).map_err(|_| L1Error::Nonsense {
+                what: "batch counters",
+                detail: format!("{v} batches"),
+            })
+        };
+        let p = Progress {
+            committed: narrow(committed)?,
+            proven: narrow(proven)?,
+            executed: narrow(executed)?,
+        };
+        if p.executed > p.proven || p.proven > p.committed {
+            // The three calls may straddle a block; the next round sees one state.
+            return Err(
+                L1Error::Nonsense { what: "batch counters", detail: format!("{p:?}") }.into()
+            );
+        }
+        Ok(p)
+    }
+
+    /// The newest batch that L1 knows must be ours.
+    async fn check_agreement(&self, number: u64) -> Result<(), SettlementError> {
+        let ours = self.stored(number)?.hash();
+        let call = ZKChain::storedBatchHashCall { batchNumber: U256::from(number) };
+        let on_l1 = self.wallet.l1().call(self.chain, call).await?;
+        if ours != on_l1 {
+            return Err(SettlementError::Diverged { number, on_l1, ours });
+        }
+        Ok(())
+    }
+
+    async fn commit(&self, at: Progress, newest: u64) -> Result<bool, SettlementError> {
+        if at.committed == newest {
+            return Ok(false);
+        }
+        let first = at.committed + 1;
+        let prev = self.stored(at.committed)?.into();
+        let (batches, sidecar) = self.commit_group(first, newest)?;
+        let last = first + batches.len() as u64 - 1;
+        let call = ZKChain::commitBatchesCall { prev, batches };
+        let mut send = Send::call(format!("commit of batches {first}..={last}"), self.chain, call);
+        send.sidecar = sidecar;
+        let receipt = self.wallet.send(send).await?;
+        self.record(first..=last, Step::Committed, receipt.transaction_hash)?;
+        tracing::info!(first, last, tx = %receipt.transaction_hash, gas = receipt.gas_used, "committed");
+        Ok(true)
+    }
+
+    /// Batches that travel in one commit: blobs alone, calldata together.
+    fn commit_group(
+        &self,
+        first: u64,
+        newest: u64,
+    ) -> Result<(Vec<CommitBatchInfo>, Option<BlobTransactionSidecarVariant>), SettlementError>
+    {
+        const CALLDATA_ROOM: usize = 100_000;
+        let mut group = Vec::new();
+        let mut bytes = 0;
+        for number in first..=newest.min(first + MAX_BATCHES_PER_TX - 1) {
+            let batch = self.sealed(number)?;
+            bytes += batch.pubdata.len();
+            match batch.da_mode {
+                DaMode::Blobs if group.is_empty() => {
+                    let sidecar = blobs::sidecar(&batch.pubdata)?;
+                    let da_input = blobs::blob_da_input(&batch, &sidecar)?;
+                    let info = commit_info(&batch, da_input);
+                    return Ok((vec![info], Some(BlobTransactionSidecarVariant::Eip7594(sidecar))));
+                }
+                DaMode::Blobs => break,
+                DaMode::Calldata | DaMode::External => {
+                    if bytes > CALLDATA_ROOM && !group.is_empty() {
+                        break;
+                    }
+                    group.push(commit_info(&batch, blobs::plain_da_input(&batch)));
+                }
+            }
+        }
+        Ok((group, None))
+    }
+
+    async fn prove(&self, at: Progress) -> Result<bool, SettlementError> {
+        if at.proven == at.committed {
+            return Ok(false);
+        }
+        let first = at.proven + 1;
+        let last = at.committed.min(at.proven + MAX_BATCHES_PER_TX);
+        let Some(proof) = self.proofs.proof(first, last).map_err(SettlementError::Source)? else {
+            return Ok(false);
+        };
+        let batches = self.stored_range(proof.first, proof.last)?;
+        let call = ZKChain::proveBatchesCall {
+            prev: self.stored(at.proven)?.into(),
+            batches,
+            proof: proof.proof.clone(),
+        };
+        let what = format!("proof of batches {}..={}", proof.first, proof.last);
+        match self.wallet.send(Send::call(what, self.chain, call)).await {
+            Ok(receipt) => {
+                let hash = receipt.transaction_hash;
+                self.record(proof.first..=proof.last, Step::Proven, hash)?;
+                tracing::info!(first = proof.first, last = proof.last, tx = %hash, gas = receipt.gas_used, "proven");
+                Ok(true)
+            }
+            Err(L1Error::Reverted { reason, .. }) => Err(self.proof_refused(&proof, reason)),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn proof_refused(&self, proof: &RangeProof, reason: String) -> SettlementError {
+        self.proofs.refused(proof, &reason);
+        SettlementError::ProofRefused { first: proof.first, last: proof.last, reason }
+    }
+
+    async fn execute(&self, at: Progress) -> Result<bool, SettlementError> {
+        if at.executed == at.proven {
+            return Ok(false);
+        }
+        let first = at.executed + 1;
+        let last = at.proven.min(at.executed + MAX_BATCHES_PER_TX);
+        let batches = self.stored_range(first, last)?;
+        let call = ZKChain::executeBatchesCall { batches };
+        let what = format!("execution of batches {first}..={last}");
+        let receipt = self.wallet.send(Send::call(what, self.chain, call)).await?;
+        self.record(first..=last, Step::Executed, receipt.transaction_hash)?;
+        tracing::info!(first, last, tx = %receipt.transaction_hash, gas = receipt.gas_used, "executed");
+        Ok(true)
+    }
+
+    /// Finds the L1 transactions of steps that were sent before a crash and never recorded.
+    ///
+    /// # Errors
+    /// See [`SettlementError`].
+    pub async fn backfill(&self) -> Result<(), SettlementError> {
+        let l1 = self.wallet.l1();
+        let head = l1.block_number().await?;
+        let from = head.saturating_sub(HISTORY_WINDOW);
+        let tx_of = |log: &alloy_rpc_types::Log| log.transaction_hash.unwrap_or_default();
+        let newest = self.batches.newest().map_err(SettlementError::Source)?;
+        let steps = [
+            (ZKChain::BlockCommit::SIGNATURE_HASH, Step::Committed),
+            (ZKChain::BlockExecution::SIGNATURE_HASH, Step::Executed),
+        ];
+        for (topic, step) in steps {
+            for log in l1.logs(self.chain, topic, from, head).await? {
+                let number = topic_number(&log, 1);
+                if (1..=newest).contains(&number) {
+                    self.record(number..=number, step, tx_of(&log))?;
+                }
+            }
+        }
+        let topic = ZKChain::BlocksVerification::SIGNATURE_HASH;
+        for log in l1.logs(self.chain, topic, from, head).await? {
+            let (after, last) = (topic_number(&log, 1), topic_number(&log, 2).min(newest));
+            self.record(after.saturating_add(1)..=last, Step::Proven, tx_of(&log))?;
+        }
+        Ok(())
+    }
+
+    fn record(
+        &self,
+        range: std::ops::RangeInclusive<u64>,
+        step: Step,
+        tx: B256,
+    ) -> Result<(), SettlementError> {
+        for number in range {
+            self.batches.record(number, step, tx).map_err(SettlementError::Source)?;
+        }
+        Ok(())
+    }
+
+    fn stored_range(
+        &self,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<bindings::StoredBatchInfo>, SettlementError> {
+        (first..=last).map(|n| self.stored(n).map(Into::into)).collect()
+    }
+
+    fn stored(&self, number: u64) -> Result<StoredBatchInfo, SettlementError> {
+        let found = self.batches.stored(number).map_err(SettlementError::Source)?;
+        found.ok_or_else(|| missing(number))
+    }
+
+    fn sealed(&self, number: u64) -> Result<SealedBatch, SettlementError> {
+        let found = self.batches.sealed(number).map_err(SettlementError::Source)?;
+        found.ok_or_else(|| missing(number))
+    }
+}
+
+fn missing(number: u64) -> SettlementError {
+    SettlementError::Source(format!("sealed batch {number} is missing").into())
+}
+
+fn topic_number(log: &alloy_rpc_types::Log, index: usize) -> u64 {
+    let word = log.topics().get(index).copied().unwrap_or_default();
+    u64::try_from(U256::from_be_bytes(word.0)).unwrap_or(u64::MAX)
+}
+
+fn commit_info(batch: &SealedBatch, da_input: Bytes) -> CommitBatchInfo {
+    let p = &batch.public_input;
+    CommitBatchInfo {
+        batchNumber: p.batch_number,
+        lastBlock: p.last_block,
+        firstTimestamp: p.first_timestamp,
+        lastTimestamp: p.last_timestamp,
+        newStateRoot: p.new_state_root,
+        newLeafCount: p.new_leaf_count,
+        lastBlockHash: p.last_block_hash,
+        priorityOpsCount: p.priority_ops_count,
+        l2ToL1Root: p.l2_to_l1_root,
+        baseFee: batch.fee_params.base_fee,
+        gasPerPubdata: batch.fee_params.gas_per_pubdata,
+        operator: p.operator,
+        daInput: da_input,
+    }
+}

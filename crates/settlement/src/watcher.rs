@@ -1,0 +1,220 @@
+//! Watches L1 for priority operations, in the queue's order, behind a confirmation depth, through reorgs.
+
+use std::{collections::VecDeque, time::Duration};
+
+use alloy_eips::BlockNumberOrTag;
+use alloy_primitives::{Address, B256, U256};
+use alloy_sol_types::SolEvent;
+use cairn_primitives::priority::{PriorityError, PriorityTx, empty_queue_hash, roll_priority_hash};
+use thiserror::Error;
+use tokio::sync::watch;
+
+use crate::{
+    batch::SourceError,
+    bindings::ZKChain,
+    l1::{L1, L1Error},
+};
+
+/// Most L1 blocks asked for in one query.
+const MAX_RANGE: u64 = 1_000;
+/// Scanned blocks whose hashes are remembered, to see a reorg.
+const REMEMBERED: usize = 256;
+
+/// Why the watcher cannot go on.
+#[derive(Debug, Error)]
+pub enum WatchError {
+    /// L1 failed us.
+    #[error(transparent)]
+    L1(#[from] L1Error),
+    /// Operations came out of the queue's order.
+    #[error("L1 gave priority operation {found} where {expected} was due")]
+    Order {
+        /// Index that was due.
+        expected: u64,
+        /// Index that came.
+        found: u64,
+    },
+    /// The event's hash is not that of its transaction.
+    #[error(
+        "priority operation {0} does not hash to what its event says; the L1 node or the contract is not to be trusted"
+    )]
+    Hash(u64),
+    /// The contract queued something that the chain cannot execute.
+    #[error("priority operation {id} on L1 is malformed: {error}")]
+    Malformed {
+        /// Index in the queue.
+        id: u64,
+        /// What is wrong.
+        error: PriorityError,
+    },
+    /// L1 dropped operations that this chain has already executed.
+    #[error(
+        "an L1 reorg deeper than the confirmation depth removed priority operations that this chain has executed (the queue's hash after {count} is {on_l1}, ours is {ours}); raise the confirmation depth and recover from L1"
+    )]
+    DeepReorg {
+        /// Operations consumed here.
+        count: u64,
+        /// Rolling hash on L1.
+        on_l1: B256,
+        /// Rolling hash here.
+        ours: B256,
+    },
+    /// The consumer failed.
+    #[error("the node's storage: {0}")]
+    Sink(SourceError),
+}
+
+/// Takes priority operations as they are confirmed.
+pub trait PrioritySink: Send + Sync + 'static {
+    /// Index of the next operation due, and the rolling hash of all before.
+    fn next(&self) -> Result<(u64, B256), SourceError>;
+    /// L1 block up to which everything was taken, remembered over restarts.
+    fn cursor(&self) -> Result<u64, SourceError>;
+    /// Takes operations, in order, and the new cursor, durably and at once.
+    fn accept(&self, operations: Vec<PriorityTx>, cursor: u64) -> Result<(), SourceError>;
+}
+
+/// The watcher.
+pub struct Watcher<S> {
+    l1: L1,
+    chain: Address,
+    sink: S,
+    confirmations: u64,
+    poll: Duration,
+    seen: VecDeque<(u64, B256)>,
+}
+
+impl<S: PrioritySink> Watcher<S> {
+    /// Watches the chain contract at `chain`; blocks with fewer than `confirmations` blocks above them are left alone.
+    pub fn new(l1: L1, chain: Address, sink: S, confirmations: u64, poll: Duration) -> Self {
+        Self { l1, chain, sink, confirmations, poll, seen: VecDeque::new() }
+    }
+
+    /// Runs until it is told to stop or cannot go on.
+    ///
+    /// # Errors
+    /// What needs a person; transient errors of L1 are tried again with a growing pause of at most half a minute.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), WatchError> {
+        self.check_queue().await?;
+        let mut pause = self.poll;
+        while !*stop.borrow() {
+            pause = match self.round().await {
+                Ok(true) => Duration::ZERO,
+                Ok(false) => self.poll,
+                Err(WatchError::L1(e)) if e.is_transient() => {
+                    tracing::warn!(error = %e, "the watcher waits for L1");
+                    (pause * 2).clamp(self.poll, Duration::from_secs(30))
+                }
+                Err(e) => return Err(e),
+            };
+            tokio::select! {
+                _ = tokio::time::sleep(pause) => {}
+                _ = stop.changed() => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What this chain has consumed must still be what L1 queued.
+    async fn check_queue(&self) -> Result<(), WatchError> {
+        let (count, ours) = self.sink.next().map_err(WatchError::Sink)?;
+        if count == 0 {
+            return Ok(());
+        }
+        let call = ZKChain::priorityOpsRollingHashCall { count: U256::from(count) };
+        match self.l1.call(self.chain, call).await {
+            Ok(on_l1) if on_l1 == ours => Ok(()),
+            Ok(on_l1) => Err(WatchError::DeepReorg { count, on_l1, ours }),
+            Err(L1Error::Reverted { .. }) => {
+                Err(WatchError::DeepReorg { count, on_l1: B256::ZERO, ours })
+            }
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Takes what is new and confirmed. True when there is more.
+    ///
+    /// # Errors
+    /// See [`WatchError`].
+    pub async fn round(&mut self) -> Result<bool, WatchError> {
+        let head = self.l1.block_number().await?;
+        let Some(safe) = head.checked_sub(self.confirmations) else { return Ok(false) };
+        self.notice_reorg(head).await?;
+        let from = self.sink.cursor().map_err(WatchError::Sink)? + 1;
+        if from > safe {
+            return Ok(false);
+        }
+        let to = safe.min(from + MAX_RANGE - 1);
+        let operations = self.fetch(from, to).await?;
+        self.sink.accept(operations, to).map_err(WatchError::Sink)?;
+        if let Some((number, hash, _)) = self.l1.block(BlockNumberOrTag::Number(to)).await? {
+            self.seen.push_back((number, hash));
+            while self.seen.len() > REMEMBERED {
+                self.seen.pop_front();
+            }
+        }
+        Ok(to < safe)
+    }
+
+    /// A reorg of blocks that were read is harmless as long as the queue we consumed is still there; else there is no honest way on.
+    async fn notice_reorg(&mut self, head: u64) -> Result<(), WatchError> {
+        let Some(&(number, hash)) = self.seen.back() else { return Ok(()) };
+        let now = self.l1.block(BlockNumberOrTag::Number(number)).await?;
+        let same = now.is_some_and(|(_, h, _)| h == hash);
+        if same || (now.is_none() && head < number && self.seen.len() == 1) {
+            return Ok(());
+        }
+        tracing::warn!(number, "L1 reorganised a block that was already read; checking the queue");
+        self.seen.clear();
+        self.check_queue().await
+    }
+
+    async fn fetch(&self, from: u64, to: u64) -> Result<Vec<PriorityTx>, WatchError> {
+        let topic = ZKChain::NewPriorityRequest::SIGNATURE_HASH;
+        let logs = self.l1.logs(self.chain, topic, from, to).await?;
+        let (mut due, mut rolling) = self.sink.next().map_err(WatchError::Sink)?;
+        let mut out = Vec::with_capacity(logs.len());
+        for log in &logs {
+            let event = ZKChain::NewPriorityRequest::decode_log(&log.inner).map_err(|e| {
+                L1Error::Nonsense { what: "NewPriorityRequest", detail: e.to_string() }
+            })?;
+            let tx = parse(&event)?;
+            // Read again after a crash between accepting and moving the cursor, or after a reorg.
+            if tx.id < due {
+                continue;
+            }
+            if tx.id > due {
+                return Err(WatchError::Order { expected: due, found: tx.id });
+            }
+            rolling = roll_priority_hash(rolling, tx.hash);
+            due += 1;
+            out.push(tx);
+        }
+        if !out.is_empty() {
+            self.check_rolling(due, rolling).await?;
+        }
+        Ok(out)
+    }
+
+    /// The contract's own hash of the queue must agree with the events.
+    async fn check_rolling(&self, count: u64, ours: B256) -> Result<(), WatchError> {
+        let call = ZKChain::priorityOpsRollingHashCall { count: U256::from(count) };
+        let on_l1 = self.l1.call(self.chain, call).await?;
+        if on_l1 == ours { Ok(()) } else { Err(WatchError::DeepReorg { count, on_l1, ours }) }
+    }
+}
+
+fn parse(event: &ZKChain::NewPriorityRequest) -> Result<PriorityTx, WatchError> {
+    let id = u64::try_from(event.txId).unwrap_or(u64::MAX);
+    let tx = PriorityTx::from_canonical(&(&event.transaction).into())
+        .map_err(|error| WatchError::Malformed { id, error })?;
+    if tx.hash != event.txHash || tx.id != id {
+        return Err(WatchError::Hash(id));
+    }
+    Ok(tx)
+}
+
+/// Rolling hash of the first operations of a queue.
+pub fn rolling_hash<'a>(operations: impl IntoIterator<Item = &'a PriorityTx>) -> B256 {
+    operations.into_iter().fold(empty_queue_hash(), |h, tx| roll_priority_hash(h, tx.hash))
+}
