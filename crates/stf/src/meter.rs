@@ -1,0 +1,130 @@
+//! How full a batch is, and when it must be sealed.
+
+use cairn_primitives::da::MAX_PUBDATA;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    life::TxResult,
+    limits::{MAX_LOGS_PER_BATCH, MAX_PUBDATA_PER_TX, MAX_TXS_PER_BATCH},
+};
+
+/// Guest cycles that a batch costs whatever it holds: opening the witness, the public input, fixed tables.
+pub const CYCLES_PER_BATCH: u64 = 400_000;
+/// Guest cycles of a block: its header and environment.
+pub const CYCLES_PER_BLOCK: u64 = 4_000;
+/// Guest cycles of a transaction beside its gas: decoding, signature, the fixed steps, its share of the tree.
+pub const CYCLES_PER_TX: u64 = 30_000;
+/// Guest cycles per unit of gas beyond the intrinsic 21,000, for ordinary contract code.
+pub const CYCLES_PER_GAS: u64 = 2;
+
+/// What a batch holds so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchUsage {
+    /// Blocks.
+    pub blocks: u64,
+    /// Transactions.
+    pub txs: u64,
+    /// Gas used.
+    pub gas: u64,
+    /// Upper bound of the pubdata bytes: the sum of what its transactions were measured at.
+    pub pubdata: u64,
+    /// L2->L1 logs.
+    pub l2_to_l1_logs: u64,
+    /// Estimated cycles of proving.
+    pub cycles: u64,
+}
+
+impl BatchUsage {
+    /// Counts a new block.
+    pub fn add_block(&mut self) {
+        if self.blocks == 0 {
+            self.cycles += CYCLES_PER_BATCH;
+        }
+        self.blocks += 1;
+        self.cycles += CYCLES_PER_BLOCK;
+    }
+
+    /// Counts a transaction.
+    pub fn add_tx(&mut self, tx: &TxResult) {
+        self.txs += 1;
+        self.gas += tx.gas_used;
+        // The operator's own account is measured with no transaction; it changes once a batch at most, and 64 bytes a transaction more than cover it.
+        self.pubdata += tx.pubdata_bytes + 64;
+        self.l2_to_l1_logs += tx.l2_to_l1_logs.len() as u64;
+        self.cycles += estimate_cycles(tx);
+    }
+
+    /// Counts another batch part.
+    pub fn add(&mut self, other: &Self) {
+        self.blocks += other.blocks;
+        self.txs += other.txs;
+        self.gas += other.gas;
+        self.pubdata += other.pubdata;
+        self.l2_to_l1_logs += other.l2_to_l1_logs;
+        self.cycles += other.cycles;
+    }
+}
+
+/// Estimated guest cycles of a transaction. An estimate for sealing, not a rule: measured figures are in the benchmarks.
+pub fn estimate_cycles(tx: &TxResult) -> u64 {
+    let execution = tx.gas_used.saturating_sub(21_000).saturating_sub(tx.pubdata_gas);
+    CYCLES_PER_TX + execution * CYCLES_PER_GAS
+}
+
+/// When a batch is full. The defaults keep a batch well inside what is consensus ([`crate::limits`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchLimits {
+    /// Most transactions.
+    pub txs: u64,
+    /// Most gas.
+    pub gas: u64,
+    /// Most pubdata bytes.
+    pub pubdata: u64,
+    /// Most L2->L1 logs.
+    pub l2_to_l1_logs: u64,
+    /// Most estimated proving cycles.
+    pub cycles: u64,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self {
+            txs: 1_000,
+            gas: 200_000_000,
+            pubdata: 110_000,
+            l2_to_l1_logs: 4_096,
+            cycles: 400_000_000,
+        }
+    }
+}
+
+impl BatchLimits {
+    /// The largest limits that consensus allows.
+    pub const CONSENSUS: Self = Self {
+        txs: MAX_TXS_PER_BATCH as u64,
+        gas: u64::MAX,
+        pubdata: MAX_PUBDATA as u64,
+        l2_to_l1_logs: MAX_LOGS_PER_BATCH as u64,
+        cycles: u64::MAX,
+    };
+
+    /// The first criterion that `usage` exceeds, by name; `None` while the batch fits.
+    pub fn exceeded_by(&self, usage: &BatchUsage) -> Option<&'static str> {
+        let criteria = [
+            ("transactions", usage.txs, self.txs),
+            ("gas", usage.gas, self.gas),
+            ("pubdata", usage.pubdata, self.pubdata),
+            ("l2_to_l1_logs", usage.l2_to_l1_logs, self.l2_to_l1_logs),
+            ("proving_cycles", usage.cycles, self.cycles),
+        ];
+        criteria.into_iter().find(|(_, used, limit)| used > limit).map(|(name, ..)| name)
+    }
+
+    /// True when one more transaction of the worst kind may not fit: seal before taking another.
+    pub fn is_nearly_full(&self, usage: &BatchUsage) -> bool {
+        let mut worst = *usage;
+        worst.txs += 1;
+        worst.pubdata += (MAX_PUBDATA_PER_TX + 64).min(self.pubdata / 8);
+        self.exceeded_by(&worst).is_some()
+    }
+}
