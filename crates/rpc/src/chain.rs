@@ -234,6 +234,11 @@ pub trait Chain: Send + Sync + 'static {
     /// Fees as of now.
     fn fees(&self) -> Result<Fees>;
 
+    /// Blob base fee of the block of that header; 0 where there are no blobs.
+    fn blob_base_fee(&self, _header: &Header) -> u128 {
+        0
+    }
+
     /// Takes a signed transaction in its EIP-2718 (pooled) encoding and returns its hash once it is as durable as the chain promises.
     fn submit(&self, raw: Bytes) -> BoxFuture<'_, Result<TxHash>>;
 

@@ -6,6 +6,8 @@
 use alloy_primitives::{Address, Bytes, U256, hex};
 use alloy_sol_types::{Panic, Revert, SolError};
 use jsonrpsee::types::{ErrorObject, ErrorObjectOwned};
+use revm::context::TxEnv;
+use revm::context_interface::result::{HaltReason, InvalidTransaction};
 use revm::database_interface::DBErrorMarker;
 
 /// Result of a chain's method.
@@ -264,3 +266,84 @@ pub fn revert_message(data: &Bytes) -> String {
         _ => "execution reverted".into(),
     }
 }
+
+/// Geth's text for a halt.
+pub fn halt_message(reason: &HaltReason) -> String {
+    match reason {
+        HaltReason::OutOfGas(_) => "out of gas".into(),
+        HaltReason::OpcodeNotFound | HaltReason::NotActivated => "invalid opcode".into(),
+        HaltReason::InvalidFEOpcode => "invalid opcode: INVALID".into(),
+        HaltReason::InvalidJump => "invalid jump destination".into(),
+        HaltReason::StackUnderflow => "stack underflow".into(),
+        HaltReason::StackOverflow => "stack limit reached 1024 (1023)".into(),
+        HaltReason::OutOfOffset => "return data out of bounds".into(),
+        HaltReason::CreateCollision => "contract address collision".into(),
+        HaltReason::NonceOverflow => "nonce uint64 overflow".into(),
+        HaltReason::CreateContractSizeLimit => "max code size exceeded".into(),
+        HaltReason::CreateContractStartingWithEF => "invalid code: must not begin with 0xef".into(),
+        HaltReason::CreateInitCodeSizeLimit => "max initcode size exceeded".into(),
+        HaltReason::StateChangeDuringStaticCall | HaltReason::CallNotAllowedInsideStatic => {
+            "write protection".into()
+        }
+        HaltReason::OutOfFunds | HaltReason::OverflowPayment => {
+            "insufficient balance for transfer".into()
+        }
+        HaltReason::CallTooDeep => "max call depth exceeded".into(),
+        HaltReason::PrecompileError | HaltReason::PrecompileErrorWithContext(_) => {
+            reason.to_string()
+        }
+    }
+}
+
+/// What the pool says of a transaction that revm finds invalid.
+pub fn from_invalid(error: &InvalidTransaction, tx: &TxEnv, base_fee: u64) -> PoolError {
+    use InvalidTransaction as Invalid;
+    match error {
+        Invalid::PriorityFeeGreaterThanMaxFee => PoolError::TipAboveFeeCap {
+            tip: tx.gas_priority_fee.unwrap_or_default(),
+            max_fee: tx.gas_price,
+        },
+        Invalid::GasPriceLessThanBasefee => PoolError::FeeCapTooLow {
+            sender: tx.caller,
+            max_fee: tx.gas_price,
+            base_fee: base_fee.into(),
+        },
+        Invalid::CallerGasLimitMoreThanBlock => PoolError::ExceedsBlockGasLimit,
+        Invalid::CallGasCostMoreThanGasLimit { initial_gas, gas_limit } => {
+            PoolError::IntrinsicGas { have: *gas_limit, want: *initial_gas }
+        }
+        Invalid::GasFloorMoreThanGasLimit { gas_floor, gas_limit } => {
+            PoolError::FloorGas { have: *gas_limit, want: *gas_floor }
+        }
+        Invalid::RejectCallerWithCode => PoolError::SenderHasCode(tx.caller),
+        Invalid::LackOfFundForMaxFee { fee, balance } => {
+            PoolError::InsufficientFunds { have: **balance, want: **fee }
+        }
+        Invalid::OverflowPaymentInTransaction => {
+            PoolError::InsufficientFunds { have: U256::ZERO, want: U256::MAX }
+        }
+        Invalid::NonceOverflowInTransaction => PoolError::NonceMax,
+        Invalid::NonceTooHigh { tx, state } => PoolError::NonceTooHigh { next: *state, got: *tx },
+        Invalid::NonceTooLow { tx, state } => PoolError::NonceTooLow { next: *state, got: *tx },
+        Invalid::CreateInitCodeSizeLimit => {
+            PoolError::InitCodeTooLarge { size: tx.data.len(), limit: MAX_INIT_CODE }
+        }
+        Invalid::TxGasLimitGreaterThanCap { gas_limit, cap } => {
+            PoolError::ExceedsTxGasCap { cap: *cap, got: *gas_limit }
+        }
+        Invalid::BlobGasPriceGreaterThanMax { block_blob_gas_price, tx_max_fee_per_blob_gas } => {
+            PoolError::BlobFeeCapTooLow {
+                max_fee: *tx_max_fee_per_blob_gas,
+                base_fee: *block_blob_gas_price,
+            }
+        }
+        Invalid::EmptyBlobs
+        | Invalid::BlobCreateTransaction
+        | Invalid::TooManyBlobs { .. }
+        | Invalid::BlobVersionNotSupported => PoolError::Blob(error.to_string()),
+        other => PoolError::Other(other.to_string()),
+    }
+}
+
+/// EIP-3860's limit on init code, in bytes.
+pub const MAX_INIT_CODE: usize = 49_152;

@@ -4,15 +4,34 @@
 //! [`ZkChain`] (batches and bridge). Whoever implements them (the rollup's node, the embedded L1) gets the same server, the same
 //! limits and the same error codes.
 
+pub mod accounts;
 pub mod chain;
+mod context;
+mod debug;
+mod dev;
 pub mod error;
+mod eth;
+mod execute;
+mod fees;
+mod filters;
+pub mod http;
+mod logs;
+mod params;
+mod pubsub;
+mod send;
+pub mod server;
+mod txpool;
 pub mod view;
 pub mod zks;
+
+pub use accounts::{DevAccounts, TEST_MNEMONIC};
 
 pub use chain::{
     BlockEvent, BlockRef, CallOutcome, CallPurpose, CallRequest, Chain, DevChain, Fees,
     MineRequest, NamedBlock, PoolSnapshot, ReorgTx, ReplayTarget, StateView, TracedTx, TxTracer,
 };
 pub use error::{ChainError, PoolError, Result};
+pub use http::{RestHandler, RestReply};
+pub use server::{Limits, RpcHandle, RpcServer, StartError};
 pub use view::{Block, Log, Receipt, Transaction};
 pub use zks::ZkChain;

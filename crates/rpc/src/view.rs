@@ -130,6 +130,7 @@ impl Transaction {
 }
 
 /// A quantity: `0x`-hex without leading zeros.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Hex<T>(pub T);
 
 impl<T: core::fmt::LowerHex> Serialize for Hex<T> {

@@ -3,16 +3,25 @@
 //!
 //! [`ZkChain`] is what the rollup's node implements; the structs here are its answers, already in the clients' spelling.
 
+use crate::context::{Context, Module, Registered, heavy, quick};
 use crate::error::{ChainError, Result};
+use crate::execute::Request;
+use crate::params::{Args, Word};
+use crate::send::{asynchronous, raw_argument};
 use crate::view::{Hex, Log};
 use alloy_primitives::{Address, B256, Bytes, TxHash, U256};
 use alloy_rpc_types::TransactionRequest;
-use alloy_serde::OtherFields;
+use alloy_serde::{OtherFields, WithOtherFields};
 use futures::future::BoxFuture;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+/// Most keys of one `zks_getProof`.
+const MAX_PROOF_KEYS: usize = 1024;
+/// Most tokens of one `zks_getConfirmedTokens`.
+const MAX_TOKENS: u64 = 255;
 
 /// Which root a log proof must lead to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -390,4 +399,113 @@ pub trait ZkChain: Send + Sync + 'static {
     fn submit_detailed(&self, _raw: Bytes) -> BoxFuture<'_, Result<DetailedOutput>> {
         Box::pin(async { Err(ChainError::unsupported("zks_sendRawTransactionWithDetailedOutput")) })
     }
+}
+
+fn show_fee_params(p: FeeParams) -> Value {
+    json!({ "V2": {
+        "config": {
+            "minimal_l2_gas_price": p.minimal_l2_gas_price,
+            "compute_overhead_part": 0.0,
+            "pubdata_overhead_part": 1.0,
+            "batch_overhead_l1_gas": p.batch_overhead_l1_gas,
+            "max_gas_per_batch": p.max_gas_per_batch,
+            "max_pubdata_per_batch": p.max_pubdata_per_batch,
+        },
+        "l1_gas_price": p.l1_gas_price,
+        "l1_pubdata_price": p.l1_pubdata_price,
+        "conversion_ratio": { "numerator": 1, "denominator": 1 },
+    } })
+}
+
+fn estimate_argument(args: &mut Args<'_>) -> Result<EstimateRequest> {
+    let WithOtherFields { inner: mut request, other } = args.req::<Request>()?;
+    request.normalize_input();
+    Ok(EstimateRequest { request, other })
+}
+
+fn log_proof(ctx: &Context, args: &mut Args<'_>) -> Result<Option<LogProof>> {
+    let (hash, index) = (args.req()?, args.opt_u64()?.unwrap_or(0));
+    let mode = match args.opt::<String>()?.as_deref() {
+        None | Some("l1BatchRoot" | "l1_batch_root") => LogProofMode::BatchRoot,
+        Some("proof_based_gw" | "proofBasedGw") => LogProofMode::ProofBasedGateway,
+        Some("messageRoot" | "message_root") => LogProofMode::MessageRoot,
+        Some(other) => {
+            return Err(ChainError::InvalidParams(format!("unknown log proof mode {other}")));
+        }
+    };
+    ctx.zk()?.log_proof(hash, usize::try_from(index).unwrap_or(usize::MAX), mode)
+}
+
+fn storage_proof(ctx: &Context, args: &mut Args<'_>) -> Result<Option<Value>> {
+    let (address, keys, batch) = (args.req::<Address>()?, args.req::<Vec<Word>>()?, args.u64()?);
+    if keys.len() > MAX_PROOF_KEYS {
+        return Err(ChainError::LimitExceeded(format!(
+            "too many keys: the limit is {MAX_PROOF_KEYS}"
+        )));
+    }
+    let proofs =
+        ctx.zk()?.storage_proof(address, keys.into_iter().map(|k| k.0).collect(), batch)?;
+    Ok(proofs.map(|storage| json!({ "address": address, "storageProof": storage })))
+}
+
+fn register_contracts(m: &mut Module) -> Registered {
+    quick(m, "zks_getBridgehubContract", |ctx, _| ctx.zk()?.bridgehub())?;
+    quick(m, "zks_getMainContract", |ctx, _| ctx.zk()?.main_contract())?;
+    quick(m, "zks_getBridgeContracts", |ctx, _| ctx.zk()?.bridge_contracts())?;
+    quick(m, "zks_getTestnetPaymaster", |ctx, _| ctx.zk()?.testnet_paymaster())?;
+    quick(m, "zks_getBytecodeSupplierContract", |ctx, _| ctx.zk()?.bytecode_supplier())?;
+    quick(m, "zks_getBaseTokenL1Address", |ctx, _| ctx.zk()?.base_token_l1_address())?;
+    quick(m, "zks_L1ChainId", |ctx, _| ctx.zk()?.l1_chain_id().map(Hex))?;
+    heavy(m, "zks_getConfirmedTokens", |ctx, args| {
+        let (from, limit) =
+            (args.opt_u64()?.unwrap_or(0), args.opt_u64()?.unwrap_or(255).min(MAX_TOKENS));
+        ctx.zk()?.confirmed_tokens(usize::try_from(from).unwrap_or(usize::MAX), limit as usize)
+    })?;
+    heavy(m, "zks_getAllAccountBalances", |ctx, args| ctx.zk()?.all_balances(args.req()?))?;
+    quick(m, "zks_getProtocolVersion", |ctx, args| {
+        let id = args.opt_u64()?.map(|id| {
+            u16::try_from(id).map_err(|_| ChainError::InvalidParams("version too large".into()))
+        });
+        ctx.zk()?.protocol_version(id.transpose()?)
+    })?;
+    quick(m, "zks_getGenesis", |ctx, _| ctx.zk()?.genesis())
+}
+
+fn register_batches(m: &mut Module) -> Registered {
+    quick(m, "zks_L1BatchNumber", |ctx, _| ctx.zk()?.l1_batch_number().map(Hex))?;
+    quick(m, "zks_getL1BatchBlockRange", |ctx, args| {
+        Ok(ctx.zk()?.batch_block_range(args.u64()?)?.map(|(first, last)| [Hex(first), Hex(last)]))
+    })?;
+    quick(m, "zks_getL1BatchDetails", |ctx, args| ctx.zk()?.batch_details(args.u64()?))?;
+    quick(m, "zks_getBlockDetails", |ctx, args| ctx.zk()?.block_details(args.u64()?))?;
+    quick(m, "zks_getTransactionDetails", |ctx, args| ctx.zk()?.transaction_details(args.req()?))?;
+    quick(m, "zks_getRawBlockTransactions", |ctx, args| {
+        ctx.zk()?.raw_block_transactions(args.u64()?)
+    })?;
+    quick(m, "zks_getBlockMetadataByNumber", |ctx, args| ctx.zk()?.block_metadata(args.u64()?))?;
+    quick(m, "zks_getBytecodeByHash", |ctx, args| {
+        // zksync-ethers reads an array of numbers.
+        Ok(ctx.zk()?.bytecode_by_hash(args.req()?)?.map(|code| code.to_vec()))
+    })?;
+    heavy(m, "zks_getL2ToL1LogProof", log_proof)?;
+    heavy(m, "zks_getProof", storage_proof)
+}
+
+fn register_fees(m: &mut Module) -> Registered {
+    heavy(m, "zks_estimateFee", |ctx, args| ctx.zk()?.estimate_fee(estimate_argument(args)?))?;
+    heavy(m, "zks_estimateGasL1ToL2", |ctx, args| {
+        ctx.zk()?.estimate_gas_l1_to_l2(estimate_argument(args)?).map(Hex)
+    })?;
+    quick(m, "zks_gasPerPubdata", |ctx, _| ctx.zk()?.gas_per_pubdata().map(Hex))?;
+    quick(m, "zks_getFeeParams", |ctx, _| ctx.zk()?.fee_params().map(show_fee_params))?;
+    asynchronous(m, "zks_sendRawTransactionWithDetailedOutput", |ctx, params| async move {
+        let raw = raw_argument(&ctx, &mut Args::new(&params))?;
+        ctx.zk()?.submit_detailed(raw).await
+    })
+}
+
+pub(crate) fn register(m: &mut Module) -> Registered {
+    register_contracts(m)?;
+    register_batches(m)?;
+    register_fees(m)
 }

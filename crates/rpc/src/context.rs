@@ -1,0 +1,125 @@
+//! What every method handler sees, and how handlers are registered.
+
+use crate::accounts::DevAccounts;
+use crate::chain::{BlockRef, Chain, DevChain, NamedBlock};
+use crate::error::{ChainError, Result};
+use crate::filters::Filters;
+use crate::params::{Args, BlockArg};
+use crate::server::Limits;
+use crate::zks::ZkChain;
+use jsonrpsee::RpcModule;
+use jsonrpsee::core::RegisterMethodError;
+use jsonrpsee::types::ErrorObjectOwned;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Shared by all handlers.
+pub(crate) struct Context {
+    pub(crate) chain: Arc<dyn Chain>,
+    pub(crate) dev: Option<Arc<dyn DevChain>>,
+    pub(crate) zk: Option<Arc<dyn ZkChain>>,
+    pub(crate) accounts: DevAccounts,
+    pub(crate) limits: Limits,
+    pub(crate) filters: Filters,
+    /// Bounds the executions that run at once.
+    pub(crate) heavy: Semaphore,
+}
+
+pub(crate) type Module = RpcModule<Context>;
+pub(crate) type Reply = Result<Box<RawValue>, ErrorObjectOwned>;
+pub(crate) type Registered = Result<(), RegisterMethodError>;
+
+impl Context {
+    /// The block that the client means; `None` if there is none of that name.
+    pub(crate) fn find(&self, arg: BlockArg) -> Result<Option<BlockRef>> {
+        match (arg, arg.direct()) {
+            (_, Some(block)) => Ok(Some(block)),
+            (BlockArg::Named(name), None) => {
+                Ok(self.chain.named_block(name)?.map(BlockRef::Number))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The block that the client means, or `header not found`.
+    pub(crate) fn resolve(&self, arg: BlockArg) -> Result<BlockRef> {
+        self.find(arg)?.ok_or(ChainError::UnknownBlock)
+    }
+
+    /// Number of the head.
+    pub(crate) fn head(&self) -> Result<u64> {
+        self.chain.named_block(NamedBlock::Latest)?.ok_or(ChainError::UnknownBlock)
+    }
+
+    /// The number that a block argument stands for; pending is the head's next.
+    pub(crate) fn number(&self, arg: BlockArg) -> Result<u64> {
+        match self.resolve(arg)? {
+            BlockRef::Number(n) => Ok(n),
+            BlockRef::Pending => Ok(self.head()?.saturating_add(1)),
+            block @ BlockRef::Hash(_) => {
+                Ok(self.chain.block(block)?.ok_or(ChainError::UnknownBlock)?.header.number)
+            }
+        }
+    }
+
+    /// The development side, or -32601.
+    pub(crate) fn dev(&self) -> Result<&Arc<dyn DevChain>> {
+        self.dev.as_ref().ok_or_else(|| {
+            ChainError::Unsupported("the development methods are off on this node".into())
+        })
+    }
+
+    /// The rollup side, or -32601.
+    pub(crate) fn zk(&self) -> Result<&Arc<dyn ZkChain>> {
+        self.zk.as_ref().ok_or_else(|| {
+            ChainError::Unsupported("the zks namespace is not served on this chain".into())
+        })
+    }
+}
+
+pub(crate) fn reply<T: Serialize>(result: Result<T>) -> Reply {
+    let value = result?;
+    to_raw_value(&value)
+        .map_err(|e| ChainError::Internal(format!("cannot serialise the answer: {e}")).into())
+}
+
+/// A handler that answers at once.
+pub(crate) fn quick<T, F>(module: &mut Module, name: &'static str, f: F) -> Registered
+where
+    T: Serialize,
+    F: Fn(&Context, &mut Args<'_>) -> Result<T> + Send + Sync + 'static,
+{
+    module
+        .register_method(name, move |params, ctx, _| -> Reply {
+            reply(f(ctx, &mut Args::new(&params)))
+        })
+        .map(|_| ())
+}
+
+/// A handler that executes code or waits for a lock: it runs off the network threads, a bounded number at once.
+pub(crate) fn heavy<T, F>(module: &mut Module, name: &'static str, f: F) -> Registered
+where
+    T: Serialize,
+    F: Fn(&Context, &mut Args<'_>) -> Result<T> + Clone + Send + Sync + 'static,
+{
+    module
+        .register_async_method(name, move |params, ctx, _| {
+            let f = f.clone();
+            async move {
+                let _permit =
+                    ctx.heavy.acquire().await.map_err(|_| internal("the server is stopping"))?;
+                let ctx = Arc::clone(&ctx);
+                let task = move || reply(f(&ctx, &mut Args::new(&params)));
+                tokio::task::spawn_blocking(task)
+                    .await
+                    .unwrap_or_else(|e| Err(internal(&format!("the method failed: {e}"))))
+            }
+        })
+        .map(|_| ())
+}
+
+pub(crate) fn internal(message: &str) -> ErrorObjectOwned {
+    ChainError::Internal(message.into()).into()
+}
