@@ -10,7 +10,7 @@ const root = dirname(fileURLToPath(import.meta.url));
 const require = createRequire(join(root, 'package.json'));
 const solc = require('solc');
 const settings = JSON.parse(readFileSync(join(root, 'solc.json'), 'utf8'));
-const { contracts, runtime } = JSON.parse(readFileSync(join(root, 'artifacts.config.json'), 'utf8'));
+const { contracts, runtime, predeploys } = JSON.parse(readFileSync(join(root, 'artifacts.config.json'), 'utf8'));
 const out = join(root, 'artifacts');
 
 function sources(dir) {
@@ -54,6 +54,13 @@ function artifacts(compiled) {
     }
   }
   for (const [name, code] of Object.entries(runtime)) put(name, { abi: [], bytecode: '0x', deployedBytecode: code });
+  for (const p of predeploys) {
+    if (!files.has(`${p.name}.json`)) throw new Error(`predeploy ${p.name} has no artifact`);
+    // Genesis writes runtime code: a constructor would never run.
+    const refs = compiled[`src/l2/${p.name}.sol`]?.[p.name].evm.deployedBytecode.immutableReferences ?? {};
+    if (Object.keys(refs).length) throw new Error(`predeploy ${p.name} has immutables`);
+  }
+  put('predeploys', predeploys);
   return files;
 }
 

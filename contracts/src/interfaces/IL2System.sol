@@ -21,8 +21,8 @@ interface IBaseToken {
     function withdrawWithMessage(address l1Receiver, bytes calldata additionalData) external payable;
     function balanceOf(uint256 account) external view returns (uint256);
     function totalSupply() external view returns (uint256);
-    function name() external pure returns (string memory);
-    function symbol() external pure returns (string memory);
+    function name() external view returns (string memory);
+    function symbol() external view returns (string memory);
     function decimals() external pure returns (uint8);
 }
 
