@@ -5,3 +5,5 @@
 pub mod bus;
 pub mod chips;
 pub mod counts;
+#[cfg(test)]
+pub mod testing;

@@ -3,47 +3,115 @@
 //! What the shard prover asks of this module: [`AccelAir::all`] gives the chips in their fixed order, [`AccelAir::ids`] the
 //! ecall numbers that a chip serves, [`AccelAir::generate`] the trace of a shard's calls (in the order of execution), padded to a
 //! power of two with rows that put nothing on any bus. A chip without calls in a shard is left out of that shard's proof.
+//!
+//! Operand number `k` of a call, in the access order of [`cairn_accel::ids`], is accessed at time `ts + k`. Operands that only read come first, so pointers may alias.
+
+pub mod cols;
+pub mod keccak;
+pub mod limbs;
+pub mod mem;
+pub mod poseidon2;
+pub mod poseidon2_call;
+
+#[cfg(test)]
+mod tests;
 
 use crate::bus::{AccelCall, F};
 use crate::counts::Counts;
+use cairn_accel::ids;
+use keccak::{KeccakCallAir, KeccakRoundAir};
 use p3_air::{Air, BaseAir};
+use p3_field::PrimeCharacteristicRing;
 use p3_lookup::InteractionBuilder;
 use p3_matrix::dense::RowMajorMatrix;
+use poseidon2_call::{CompressAir, PermuteAir};
 
 /// One accelerator chip.
-#[derive(Clone, Debug)]
-pub enum AccelAir {}
+#[derive(Clone, Copy, Debug)]
+pub enum AccelAir {
+    /// Poseidon2 permutation calls.
+    Permute(PermuteAir),
+    /// Poseidon2 compression calls.
+    Compress(CompressAir),
+    /// keccak-f calls.
+    KeccakCall(KeccakCallAir),
+    /// keccak-f rounds.
+    KeccakRound(KeccakRoundAir),
+}
+
+/// Does the same with the chip inside.
+macro_rules! each {
+    ($value:expr, $chip:ident => $body:expr) => {
+        match $value {
+            AccelAir::Permute($chip) => $body,
+            AccelAir::Compress($chip) => $body,
+            AccelAir::KeccakCall($chip) => $body,
+            AccelAir::KeccakRound($chip) => $body,
+        }
+    };
+}
 
 impl AccelAir {
     /// All chips in the fixed order of proofs.
     pub fn all() -> Vec<Self> {
-        Vec::new()
+        vec![
+            Self::Permute(PermuteAir),
+            Self::Compress(CompressAir),
+            Self::KeccakCall(KeccakCallAir),
+            Self::KeccakRound(KeccakRoundAir),
+        ]
     }
 
     /// A short unique name.
     pub fn name(&self) -> &'static str {
-        match *self {}
+        match self {
+            Self::Permute(_) => "poseidon2_permute",
+            Self::Compress(_) => "poseidon2_compress",
+            Self::KeccakCall(_) => "keccak_call",
+            Self::KeccakRound(_) => "keccak_round",
+        }
     }
 
     /// The ecall numbers that this chip serves.
     pub fn ids(&self) -> &'static [u32] {
-        match *self {}
+        match self {
+            Self::Permute(_) => &[ids::POSEIDON2_PERMUTE],
+            Self::Compress(_) => &[ids::POSEIDON2_COMPRESS],
+            Self::KeccakCall(_) | Self::KeccakRound(_) => &[ids::KECCAK_F],
+        }
     }
 
     /// The trace of `calls` (all of them of this chip's ids), and the lookups it makes.
-    pub fn generate(&self, _calls: &[AccelCall], _counts: &mut Counts) -> RowMajorMatrix<F> {
-        match *self {}
+    pub fn generate(&self, calls: &[AccelCall], counts: &mut Counts) -> RowMajorMatrix<F> {
+        each!(self, chip => chip.generate(calls, counts))
     }
 }
 
 impl BaseAir<F> for AccelAir {
     fn width(&self) -> usize {
-        match *self {}
+        each!(self, chip => chip.width())
+    }
+
+    fn main_next_row_columns(&self) -> Vec<usize> {
+        Vec::new()
     }
 }
 
 impl<AB: InteractionBuilder<F = F>> Air<AB> for AccelAir {
-    fn eval(&self, _b: &mut AB) {
-        match *self {}
+    fn eval(&self, b: &mut AB) {
+        each!(self, chip => chip.eval(b));
     }
+}
+
+/// A trace of one row a call, padded with zero rows to a power of two.
+fn rows(
+    calls: &[AccelCall],
+    width: usize,
+    mut fill: impl FnMut(&AccelCall, &mut [F]),
+) -> RowMajorMatrix<F> {
+    let mut values = F::zero_vec(calls.len().next_power_of_two() * width);
+    for (call, row) in calls.iter().zip(values.chunks_exact_mut(width)) {
+        fill(call, row);
+    }
+    RowMajorMatrix::new(values, width)
 }
