@@ -39,6 +39,19 @@ pub enum Step {
     Executed,
 }
 
+/// The L1 transaction by which a batch took a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct L1Tx {
+    /// Hash.
+    pub hash: B256,
+    /// Block it is in.
+    pub block: u64,
+    /// Timestamp of that block, in seconds.
+    pub timestamp: u64,
+    /// Gas used; `None` when it was found again after a crash.
+    pub gas_used: Option<u64>,
+}
+
 /// Keeper of the sealed batches; the node implements it over its storage.
 pub trait BatchSource: Send + Sync + 'static {
     /// Number of the newest sealed batch (0 when there is only genesis).
@@ -48,7 +61,7 @@ pub trait BatchSource: Send + Sync + 'static {
     /// A sealed batch with its data.
     fn sealed(&self, number: u64) -> Result<Option<SealedBatch>, SourceError>;
     /// Remembers the L1 transaction by which a batch took a step. Called again with the same values after a crash.
-    fn record(&self, number: u64, step: Step, l1_tx: B256) -> Result<(), SourceError>;
+    fn record(&self, number: u64, step: Step, l1_tx: L1Tx) -> Result<(), SourceError>;
 }
 
 /// Shared batch source.

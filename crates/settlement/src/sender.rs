@@ -3,15 +3,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use alloy_eips::eip7594::BlobTransactionSidecarVariant;
+use alloy_eips::{BlockNumberOrTag, eip7594::BlobTransactionSidecarVariant};
 use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_rpc_types::{Log, TransactionReceipt};
 use alloy_sol_types::SolEvent;
 use cairn_primitives::{StoredBatchInfo, da::DaMode};
 use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::{
-    batch::{ProofSource, RangeProof, SealedBatch, SharedBatches, SourceError, Step},
+    batch::{L1Tx, ProofSource, RangeProof, SealedBatch, SharedBatches, SourceError, Step},
     bindings::{self, CommitBatchInfo, ZKChain},
     blobs::{self, BlobsError},
     l1::{L1Error, L1Wallet, Send},
@@ -217,7 +218,7 @@ impl Settler {
         let mut send = Send::call(format!("commit of batches {first}..={last}"), self.chain, call);
         send.sidecar = sidecar;
         let receipt = self.wallet.send(send).await?;
-        self.record(first..=last, Step::Committed, receipt.transaction_hash)?;
+        self.record(first..=last, Step::Committed, self.l1_tx(&receipt).await?)?;
         tracing::info!(first, last, tx = %receipt.transaction_hash, gas = receipt.gas_used, "committed");
         Ok(true)
     }
@@ -273,7 +274,8 @@ impl Settler {
         match self.wallet.send(Send::call(what, self.chain, call)).await {
             Ok(receipt) => {
                 let hash = receipt.transaction_hash;
-                self.record(proof.first..=proof.last, Step::Proven, hash)?;
+                let tx = self.l1_tx(&receipt).await?;
+                self.record(proof.first..=proof.last, Step::Proven, tx)?;
                 tracing::info!(first = proof.first, last = proof.last, tx = %hash, gas = receipt.gas_used, "proven");
                 Ok(true)
             }
@@ -297,7 +299,7 @@ impl Settler {
         let call = ZKChain::executeBatchesCall { batches };
         let what = format!("execution of batches {first}..={last}");
         let receipt = self.wallet.send(Send::call(what, self.chain, call)).await?;
-        self.record(first..=last, Step::Executed, receipt.transaction_hash)?;
+        self.record(first..=last, Step::Executed, self.l1_tx(&receipt).await?)?;
         tracing::info!(first, last, tx = %receipt.transaction_hash, gas = receipt.gas_used, "executed");
         Ok(true)
     }
@@ -310,7 +312,6 @@ impl Settler {
         let l1 = self.wallet.l1();
         let head = l1.block_number().await?;
         let from = head.saturating_sub(HISTORY_WINDOW);
-        let tx_of = |log: &alloy_rpc_types::Log| log.transaction_hash.unwrap_or_default();
         let newest = self.batches.newest().map_err(SettlementError::Source)?;
         let steps = [
             (ZKChain::BlockCommit::SIGNATURE_HASH, Step::Committed),
@@ -320,23 +321,43 @@ impl Settler {
             for log in l1.logs(self.chain, topic, from, head).await? {
                 let number = topic_number(&log, 1);
                 if (1..=newest).contains(&number) {
-                    self.record(number..=number, step, tx_of(&log))?;
+                    self.record(number..=number, step, self.l1_tx_of(&log).await?)?;
                 }
             }
         }
         let topic = ZKChain::BlocksVerification::SIGNATURE_HASH;
         for log in l1.logs(self.chain, topic, from, head).await? {
             let (after, last) = (topic_number(&log, 1), topic_number(&log, 2).min(newest));
-            self.record(after.saturating_add(1)..=last, Step::Proven, tx_of(&log))?;
+            let tx = self.l1_tx_of(&log).await?;
+            self.record(after.saturating_add(1)..=last, Step::Proven, tx)?;
         }
         Ok(())
+    }
+
+    async fn l1_tx(&self, receipt: &TransactionReceipt) -> Result<L1Tx, SettlementError> {
+        let block = receipt.block_number.unwrap_or_default();
+        let timestamp = self.timestamp(block).await?;
+        let gas_used = Some(receipt.gas_used);
+        Ok(L1Tx { hash: receipt.transaction_hash, block, timestamp, gas_used })
+    }
+
+    async fn l1_tx_of(&self, log: &Log) -> Result<L1Tx, SettlementError> {
+        let block = log.block_number.unwrap_or_default();
+        let timestamp = self.timestamp(block).await?;
+        let hash = log.transaction_hash.unwrap_or_default();
+        Ok(L1Tx { hash, block, timestamp, gas_used: None })
+    }
+
+    async fn timestamp(&self, block: u64) -> Result<u64, SettlementError> {
+        let found = self.wallet.l1().block(BlockNumberOrTag::Number(block)).await?;
+        Ok(found.map(|(_, _, timestamp)| timestamp).unwrap_or_default())
     }
 
     fn record(
         &self,
         range: std::ops::RangeInclusive<u64>,
         step: Step,
-        tx: B256,
+        tx: L1Tx,
     ) -> Result<(), SettlementError> {
         for number in range {
             self.batches.record(number, step, tx).map_err(SettlementError::Source)?;
@@ -367,7 +388,7 @@ fn missing(number: u64) -> SettlementError {
     SettlementError::Source(format!("sealed batch {number} is missing").into())
 }
 
-fn topic_number(log: &alloy_rpc_types::Log, index: usize) -> u64 {
+fn topic_number(log: &Log, index: usize) -> u64 {
     let word = log.topics().get(index).copied().unwrap_or_default();
     u64::try_from(U256::from_be_bytes(word.0)).unwrap_or(u64::MAX)
 }
