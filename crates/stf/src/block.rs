@@ -243,8 +243,11 @@ impl<R: StateReader, I> Engine<R, I> {
             return Err(TxError::BlockFull(MAX_TXS_PER_BLOCK).into());
         }
         let rules = self.rules();
-        let outcome = life::run(&mut self.evm, tx, &rules, exec)?;
-        Ok(self.include(tx, outcome))
+        let mut outcome = life::run(&mut self.evm, tx, &rules, exec)?;
+        self.publish(core::mem::take(&mut outcome.new_codes));
+        let result = self.result(tx, outcome);
+        self.advance(&result);
+        Ok(result)
     }
 
     fn execute_if(
@@ -257,13 +260,15 @@ impl<R: StateReader, I> Engine<R, I> {
             return Err(TxError::BlockFull(MAX_TXS_PER_BLOCK).into());
         }
         let rules = self.rules();
-        let outcome = life::run_open(&mut self.evm, tx, &rules, exec)?;
+        let mut outcome = life::run_open(&mut self.evm, tx, &rules, exec)?;
+        let codes = core::mem::take(&mut outcome.new_codes);
         let result = self.result(tx, outcome);
         let accepted = accept(&result);
         life::end(&mut self.evm, accepted);
         if !accepted {
             return Ok(None);
         }
+        self.publish(codes);
         self.advance(&result);
         Ok(Some(result))
     }
@@ -276,10 +281,8 @@ impl<R: StateReader, I> Engine<R, I> {
         }
     }
 
-    fn include(&mut self, tx: &RecoveredTx, outcome: Outcome) -> TxResult {
-        let result = self.result(tx, outcome);
-        self.advance(&result);
-        result
+    fn publish(&mut self, codes: Vec<(B256, Bytes)>) {
+        self.evm.ctx.journaled_state.database.published.extend(codes);
     }
 
     fn advance(&mut self, result: &TxResult) {

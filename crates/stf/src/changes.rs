@@ -7,7 +7,6 @@ use alloc::{
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use cairn_state::{AccountLeaf, Key, Write};
-use revm::primitives::KECCAK_EMPTY;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -23,7 +22,8 @@ pub struct StateChanges {
     pub accounts: BTreeMap<Address, (AccountState, AccountState)>,
     /// Slots: (before, after).
     pub slots: BTreeMap<(Address, U256), (U256, U256)>,
-    /// Code published for the first time, by its keccak256 hash.
+    /// Code published for the first time, by its keccak256 hash: the code of every account that a transaction left with code not known before
+    /// (even if a later transaction replaced it).
     pub codes: BTreeMap<B256, Bytes>,
 }
 
@@ -43,19 +43,11 @@ impl StateChanges {
         for (hash, code) in &next.codes {
             self.codes.entry(*hash).or_insert_with(|| code.clone());
         }
-        self.drop_unreferenced_codes();
-    }
-
-    /// Code counts as published only while some account of these changes ends up with it.
-    fn drop_unreferenced_codes(&mut self) {
-        let used: BTreeSet<B256> =
-            self.accounts.values().map(|(_, after)| after.code_hash).collect();
-        self.codes.retain(|hash, _| used.contains(hash));
     }
 
     /// True when nothing changed.
     pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty() && self.slots.is_empty()
+        self.accounts.is_empty() && self.slots.is_empty() && self.codes.is_empty()
     }
 
     /// The tree writes, ascending by key.
@@ -154,17 +146,9 @@ pub(crate) fn collect_changes<R: StateReader, I>(evm: &mut CairnEvm<R, I>) -> St
     let (state, db) = (&evm.ctx.journaled_state.inner.state, &evm.ctx.journaled_state.database);
     for (address, before) in &db.accounts {
         let Some(account) = state.get(address) else { continue };
-        let info = info_at_end(account);
-        let after = to_state(&info);
+        let after = to_state(&info_at_end(account));
         if after != *before {
             out.accounts.insert(*address, (*before, after));
-        }
-        let hash = after.code_hash;
-        if hash != before.code_hash && hash != KECCAK_EMPTY {
-            if db.code_known.get(&hash) == Some(&false) {
-                let code = info.code.map(|c| c.original_bytes()).unwrap_or_default();
-                out.codes.insert(hash, code);
-            }
         }
         if account.is_created() && !account.is_selfdestructed_locally() {
             // Slots of an account created here were never read from below: they start at zero.
@@ -175,6 +159,7 @@ pub(crate) fn collect_changes<R: StateReader, I>(evm: &mut CairnEvm<R, I>) -> St
             }
         }
     }
+    out.codes.extend(db.published.iter().cloned());
     for (address, slot, before) in &db.slots {
         let Some(account) = state.get(address) else { continue };
         let after = account.storage.get(slot).map_or(U256::ZERO, |s| s.present_value);
@@ -202,6 +187,7 @@ pub(crate) fn collect_touched<R: StateReader, I>(
     out.slots.extend(changes.slots.keys());
     out.codes.extend(db.code_known.keys());
     out.codes.extend(&db.codes_read);
+    out.codes.extend(changes.codes.keys());
     out.codes_read.extend(&db.codes_read);
     out
 }

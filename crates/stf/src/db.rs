@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 
 use alloy_primitives::{
-    Address, B256, U256,
+    Address, B256, Bytes, U256,
     map::{AddressMap, B256Map, HashMap},
 };
 use revm::{
@@ -59,6 +59,8 @@ pub struct StateDb<R> {
     pub(crate) codes_read: Vec<B256>,
     /// Whether code was published before this executor started, for each hash asked.
     pub(crate) code_known: B256Map<bool>,
+    /// Code that this executor's transactions published, in order.
+    pub(crate) published: Vec<(B256, Bytes)>,
     /// Lowest block number whose hash was asked from the reader.
     pub(crate) lowest_hash_read: Option<u64>,
     /// Hashes of blocks that this executor itself produced or was told of (ascending, consecutive).
@@ -75,6 +77,7 @@ impl<R: StateReader> StateDb<R> {
             slots: Vec::new(),
             codes_read: Vec::new(),
             code_known: B256Map::default(),
+            published: Vec::new(),
             lowest_hash_read: None,
             recent: Vec::new(),
             overrides: StateOverrides::default(),
@@ -92,10 +95,10 @@ impl<R: StateReader> StateDb<R> {
         self.overrides = overrides;
     }
 
-    /// Whether code with this hash had been published before this executor started; asked once per hash.
+    /// Whether code with this hash has been published, before this executor started or by a transaction of its own.
     pub(crate) fn code_known(&mut self, hash: B256) -> Result<bool, DbError<R::Error>> {
         if let Some(known) = self.code_known.get(&hash) {
-            return Ok(*known);
+            return Ok(*known || self.published.iter().any(|(h, _)| *h == hash));
         }
         let known = self.reader.code_exists(hash).map_err(DbError::Reader)?;
         self.code_known.insert(hash, known);

@@ -13,6 +13,7 @@ extern crate std;
 pub mod batch;
 pub mod block;
 pub mod changes;
+pub mod da;
 pub mod db;
 pub mod error;
 pub mod evm;
@@ -26,7 +27,10 @@ pub mod reader;
 pub mod simulate;
 pub mod tx;
 
-// pub use batch::{BatchError, BatchInput, BatchWitness, prove_batch};
+pub use batch::{
+    BatchBuilder, BatchError, BatchInput, BatchResult, BatchWitness, PreparedBatch, SealedBatch,
+    execute_batch, prove_batch,
+};
 pub use block::{BlockEnvParams, BlockExecutor, BlockOutput};
 pub use changes::{StateChanges, TouchedKeys};
 pub use db::{AccountOverride, StateOverrides};

@@ -11,6 +11,7 @@
 //! An account-abstraction transaction (0x71) is one more column of this table: its validate, pay and refund steps are calls of account and
 //! paymaster code through the same [`execute`] machinery.
 
+mod authorize;
 pub mod charge;
 pub mod execute;
 mod priority;
@@ -130,6 +131,7 @@ pub(crate) struct Outcome {
     pub contract_address: Option<Address>,
     pub logs: Vec<Log>,
     pub messages: Vec<(Address, B256, Bytes)>,
+    pub new_codes: Vec<(B256, Bytes)>,
     pub pubdata_bytes: u64,
     pub pubdata_gas: u64,
     pub gas_refunded: u64,

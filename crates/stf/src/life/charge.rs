@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use cairn_primitives::{L2ToL1Log, config::INTRINSIC_PUBDATA, l2_to_l1::LOG_SIZE};
 use revm::{
     JournalEntry,
@@ -33,7 +33,7 @@ pub(super) fn charge_pubdata<R: StateReader, I>(
     if executed.failure.is_none() {
         executed.messages = messages(evm);
     }
-    let Some(bytes) = measure(evm, &executed.messages)? else {
+    let Some(bytes) = measure(evm, executed)? else {
         return executed.fail(evm, Failure::BalanceOverflow);
     };
     executed.pubdata_bytes = bytes;
@@ -48,9 +48,7 @@ pub(super) fn charge_pubdata<R: StateReader, I>(
     Ok(())
 }
 
-fn messages<R: StateReader, I>(
-    evm: &CairnEvm<R, I>,
-) -> Vec<(Address, alloy_primitives::B256, Bytes)> {
+fn messages<R: StateReader, I>(evm: &CairnEvm<R, I>) -> Vec<(Address, B256, Bytes)> {
     let logs = &evm.ctx.journaled_state.inner.logs;
     logs.iter()
         .filter_map(L2ToL1Log::parse_message_event)
@@ -61,15 +59,14 @@ fn messages<R: StateReader, I>(
 /// Bytes of pubdata of the transaction so far; `None` when a balance is out of range.
 fn measure<R: StateReader, I>(
     evm: &mut CairnEvm<R, I>,
-    messages: &[(Address, alloy_primitives::B256, Bytes)],
+    executed: &mut Executed,
 ) -> Result<Option<u64>, ExecError<R::Error>> {
     let (accounts, slots) = touched(&evm.ctx.journaled_state.inner.journal);
     let mut bytes = 0u64;
-    for (_, _, message) in messages {
+    for (_, _, message) in &executed.messages {
         bytes += (LOG_SIZE + 4 + message.len()) as u64;
     }
     let (inner, db) = (&mut evm.ctx.journaled_state.inner, &mut evm.ctx.journaled_state.database);
-    let mut new_codes: Vec<alloy_primitives::B256> = Vec::new();
     for address in accounts {
         let Some(account) = inner.state.get(&address) else { continue };
         let (before, after) = (account.original_info(), info_at_end(account));
@@ -78,10 +75,12 @@ fn measure<R: StateReader, I>(
         }
         bytes += account_bytes(&before, &after);
         let hash = after.code_hash;
-        if hash != before.code_hash && hash != KECCAK_EMPTY && !new_codes.contains(&hash) {
-            if !db.code_known(hash).map_err(super::db_fault)? {
-                bytes += after.code.as_ref().map_or(0, |c| c.len() as u64) + NEW_CODE_BYTES;
-                new_codes.push(hash);
+        let is_new = hash != before.code_hash && hash != KECCAK_EMPTY;
+        if is_new && !db.code_known(hash).map_err(super::db_fault)? {
+            if !executed.new_codes.iter().any(|(h, _)| *h == hash) {
+                let code = after.code.map(|c| c.original_bytes()).unwrap_or_default();
+                bytes += code.len() as u64 + NEW_CODE_BYTES;
+                executed.new_codes.push((hash, code));
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Step **execute**: EIP-7702 authorizations and the frames of the call or creation.
 
-use alloc::string::ToString;
+use alloc::{string::ToString, vec::Vec};
 
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use revm::{
     Inspector,
     context::{
@@ -61,8 +61,10 @@ pub(crate) struct Executed {
     pub floor: u64,
     pub pubdata_bytes: u64,
     pub pubdata_gas: u64,
-    /// Net size of what was measured before a failure undid it: reported in the failure only.
-    pub messages: alloc::vec::Vec<(Address, alloy_primitives::B256, Bytes)>,
+    /// Messages to L1: (sender, hash, message).
+    pub messages: Vec<(Address, B256, Bytes)>,
+    /// Code that was never published before, by hash.
+    pub new_codes: Vec<(B256, Bytes)>,
 }
 
 impl Executed {
@@ -90,6 +92,7 @@ impl Executed {
         self.output = Bytes::new();
         self.contract_address = None;
         self.messages.clear();
+        self.new_codes.clear();
         (self.spent, self.refund, self.pubdata_gas) = (self.gas_limit, 0, 0);
         Ok(())
     }
@@ -122,13 +125,15 @@ pub(crate) fn execute_from<R: StateReader, I>(
     let mut blocks = Blocks::<R, I>::default();
     let gas_limit = evm.ctx.tx.gas_limit();
     let mut gas = GasTracker::new(gas_limit, gas_limit - intrinsic.initial_total_gas(), 0);
-    let pre = blocks.pre_execution(evm, &mut gas).map_err(fault::<R>)?;
+    blocks.load_accounts(evm).map_err(fault::<R>)?;
+    // Opened for the frames, which settle it.
+    let checkpoint = evm.ctx.journal_mut().checkpoint();
+    let refund = super::authorize::apply(evm)?;
+    let frame = exec(&mut blocks, evm, checkpoint, &mut gas).map_err(fault::<R>)?;
     // `None` stands for rules of a later hardfork; they are off.
-    let pre = pre.ok_or_else(|| ExecError::Evm("runtime gas phase".to_string()))?;
-    let frame = exec(&mut blocks, evm, pre.checkpoint, &mut gas).map_err(fault::<R>)?;
     let frame = frame.ok_or_else(|| ExecError::Evm("runtime gas phase".to_string()))?;
     take_fault(evm)?;
-    conclude(evm, start, frame, pre.eip7702_refund, intrinsic.floor_gas())
+    conclude(evm, start, frame, refund, intrinsic.floor_gas())
 }
 
 /// A failed read inside an instruction is parked in the context.
@@ -179,6 +184,7 @@ fn conclude<R: StateReader, I>(
         floor,
         pubdata_bytes: 0,
         pubdata_gas: 0,
-        messages: Default::default(),
+        messages: Vec::new(),
+        new_codes: Vec::new(),
     })
 }

@@ -42,6 +42,7 @@ pub(super) fn run<R: StateReader, I>(
     if executed.failure.is_some() {
         // Whatever a revert left in place (the minted value) goes back too.
         evm.ctx.journal_mut().checkpoint_revert(executed.start);
+        executed.new_codes.clear();
     }
     refund(evm, op, &executed, given)?;
     Ok(settle::outcome(evm, executed, op.max_fee_per_gas))
@@ -111,6 +112,7 @@ fn refused(
         pubdata_bytes: 0,
         pubdata_gas: 0,
         messages: Default::default(),
+        new_codes: Default::default(),
     }
 }
 

@@ -59,6 +59,7 @@ pub(super) fn outcome<R: StateReader, I>(
         output: executed.output,
         contract_address: executed.contract_address,
         messages: executed.messages,
+        new_codes: executed.new_codes,
         pubdata_bytes: executed.pubdata_bytes,
         pubdata_gas: executed.pubdata_gas,
         gas_refunded: executed.refund,
