@@ -4,6 +4,12 @@
 //! bytes for every input. [`ids`] is the contract between guest, executor and AIRs.
 #![no_std]
 
+#[cfg(not(target_os = "zkvm"))]
+extern crate alloc;
+
+pub mod ecdsa;
+#[cfg(not(target_os = "zkvm"))]
+pub mod hints;
 pub mod ids;
 pub mod keccak;
 pub mod poseidon2;

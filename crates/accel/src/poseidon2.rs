@@ -128,7 +128,7 @@ mod tests {
         })
     }
 
-    /// The vector that Plonky3 tests `default_koalabear_poseidon2_16` with (it agrees with the paper's reference code):
+    /// The vector that Plonky3 tests `default_koalabear_poseidon2_16` with:
     /// neither a new p3 release nor the guest's accelerator can change the state tree unnoticed.
     #[test]
     fn permutation_is_pinned() {

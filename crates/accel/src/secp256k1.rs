@@ -34,6 +34,28 @@ pub const N: Words = [
     0xffff_ffff,
     0xffff_ffff,
 ];
+/// A cube root of one modulo the order, with `LAMBDA * (x, y) = (BETA * x, y)`.
+pub const LAMBDA: Words = [
+    0x1b23_bd72,
+    0xdf02_967c,
+    0x2081_6678,
+    0x122e_22ea,
+    0x8812_645a,
+    0xa526_1c02,
+    0xc05c_30e0,
+    0x5363_ad4c,
+];
+/// A cube root of one modulo [`P`].
+pub const BETA: Words = [
+    0x7195_01ee,
+    0xc139_6c28,
+    0x12f5_8995,
+    0x9cf0_4975,
+    0xac34_34e9,
+    0x6e64_479e,
+    0x657c_0710,
+    0x7ae9_6a2b,
+];
 /// The generator.
 pub const G: Point = Point {
     x: [

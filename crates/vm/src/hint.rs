@@ -2,8 +2,8 @@
 
 use crate::error::TrapKind;
 use crate::machine::Machine;
+use cairn_accel::hints;
 use cairn_accel::ids::hint;
-use cairn_accel::u256;
 
 impl Machine<'_> {
     /// The words of a hint. An unknown kind gives zeros.
@@ -15,7 +15,16 @@ impl Machine<'_> {
                 self.input_chunk += 1;
                 Ok(chunk)
             }
-            hint::MODINV => Ok(u256::inv_mod(&self.peek(a2), &self.peek(a3))),
+            hint::MODINV => Ok(hints::mod_inv(&self.peek(a2), &self.peek(a3))),
+            hint::SECP256K1_SQRT => Ok(hints::secp256k1_sqrt(&self.peek(a2))),
+            hint::SECP256K1_SPLIT => {
+                let [k1, k2] = hints::secp256k1_split(&self.peek(a2)).magnitudes;
+                Ok(core::array::from_fn(|i| if i < 4 { k1[i] } else { k2[i - 4] }))
+            }
+            hint::SECP256K1_SPLIT_SIGNS => {
+                let [k1, k2] = hints::secp256k1_split(&self.peek(a2)).negative;
+                Ok([u32::from(k1) | (u32::from(k2) << 1), 0, 0, 0, 0, 0, 0, 0])
+            }
             _ => Ok([0; 8]),
         }
     }

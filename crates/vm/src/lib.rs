@@ -13,6 +13,7 @@ mod input;
 mod isa;
 mod machine;
 mod memory;
+mod profile;
 mod shard;
 mod trace;
 
@@ -26,5 +27,6 @@ pub use input::{Input, InputTooLarge, MAX_INPUT_BYTES};
 pub use isa::{Instr, Op, decode};
 pub use machine::{Machine, Snapshot, Stop};
 pub use memory::{Memory, PAGE_SHIFT, PAGE_WORDS, Page, Pages};
+pub use profile::{FunctionCost, Profile, Profiler};
 pub use shard::{CycleMeter, Execution, MAX_SHARD_CYCLES, Shard, ShardMeter, execute};
 pub use trace::{AccelCall, NoTrace, Step, Tracer, WordRead, WordWrite};

@@ -16,10 +16,10 @@ fn program(name: &str) -> ProgramImage {
 fn accelerators_agree_with_their_native_twins() {
     let program = program("accel-test");
     let rounds = 40u32;
-    let input = Input::from_bytes(&rounds.to_le_bytes()).unwrap();
+    let input = Input::from_bytes(&[rounds.to_le_bytes(), 4u32.to_le_bytes()].concat()).unwrap();
     let run = execute(&program, &input, &mut CycleMeter::new(1 << 16), 1 << 24).unwrap();
     assert_eq!(run.exit_code, 0);
-    assert_eq!(run.public_input(), Some(digest::digest(rounds)));
+    assert_eq!(run.public_input(), Some(digest::digest(rounds, 4)));
 }
 
 /// Shards retraced on their own end where the run says.
@@ -35,7 +35,10 @@ fn shards_chain() {
     assert_eq!(machine.committed(), run.committed);
     for (shard, next) in run.shards.iter().zip(run.shards.iter().skip(1)).rev() {
         let mut again = Machine::resume(&program, input.clone(), &shard.start);
-        assert_eq!(again.run(&mut NoTrace, shard.start.cycle + shard.cycles).unwrap(), Stop::Paused);
+        assert_eq!(
+            again.run(&mut NoTrace, shard.start.cycle + shard.cycles).unwrap(),
+            Stop::Paused
+        );
         assert_eq!(again.snapshot(), next.start);
         assert_eq!(shard.end, next.start);
     }

@@ -83,3 +83,17 @@ pub fn exit(code: u32) -> ! {
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     sys::halt(EXIT_PANIC)
 }
+
+/// alloy-primitives' hook for Keccak-256 (its feature `native-keccak`).
+///
+/// # Safety
+/// `bytes` is readable for `len` bytes, `output` writable for 32.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn native_keccak256(bytes: *const u8, len: usize, output: *mut u8) {
+    // SAFETY: by the caller's promise.
+    unsafe {
+        output.cast::<[u8; 32]>().write_unaligned(cairn_accel::keccak::keccak256(
+            core::slice::from_raw_parts(bytes, len),
+        ))
+    }
+}
