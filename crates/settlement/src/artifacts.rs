@@ -33,6 +33,15 @@ pub fn artifact(name: &str) -> Result<&'static Artifact, MissingArtifact> {
     all().get(name).ok_or_else(|| MissingArtifact(name.to_owned()))
 }
 
+/// Any other JSON file that is committed beside the artifacts.
+///
+/// # Errors
+/// [`MissingArtifact`] when the binary was built without it.
+pub fn text(name: &str) -> Result<&'static str, MissingArtifact> {
+    let found = ARTIFACT_FILES.iter().find(|(n, _)| *n == name).map(|(_, text)| *text);
+    found.ok_or_else(|| MissingArtifact(name.to_owned()))
+}
+
 /// Name of one of our contracts' custom errors.
 pub fn error_name(selector: [u8; 4]) -> Option<&'static str> {
     static NAMES: OnceLock<HashMap<[u8; 4], String>> = OnceLock::new();
@@ -86,7 +95,3 @@ fn abi_type(input: &serde_json::Value) -> Option<String> {
     Some(format!("({}){suffix}", parts?.join(",")))
 }
 
-/// Hex of a code for messages, cut short.
-pub fn short_code(code: &[u8]) -> String {
-    format!("0x{}… ({} bytes)", hex::encode(&code[..code.len().min(8)]), code.len())
-}

@@ -72,6 +72,8 @@ pub trait PrioritySink: Send + Sync + 'static {
     fn cursor(&self) -> Result<u64, SourceError>;
     /// Takes operations, in order, and the new cursor, durably and at once.
     fn accept(&self, operations: Vec<PriorityTx>, cursor: u64) -> Result<(), SourceError>;
+    /// L1 reorganised: forgets the operations that no block has consumed yet, and the cursor, so that everything is read again.
+    fn rewind(&self) -> Result<(), SourceError>;
 }
 
 /// The watcher.
@@ -115,8 +117,18 @@ impl<S: PrioritySink> Watcher<S> {
         Ok(())
     }
 
-    /// What this chain has consumed must still be what L1 queued.
+    /// What was read must still be what L1 queued. What no block has consumed may have changed and is read again; what was consumed may not.
     async fn check_queue(&self) -> Result<(), WatchError> {
+        match self.compare_queue().await {
+            Err(WatchError::DeepReorg { .. }) => {
+                self.sink.rewind().map_err(WatchError::Sink)?;
+                self.compare_queue().await
+            }
+            other => other,
+        }
+    }
+
+    async fn compare_queue(&self) -> Result<(), WatchError> {
         let (count, ours) = self.sink.next().map_err(WatchError::Sink)?;
         if count == 0 {
             return Ok(());
