@@ -1,0 +1,74 @@
+//! `cargo xtask contracts build|check|test`: the Solidity side.
+//!
+//! The compiled artifacts are committed, so only someone who changes `contracts/src` needs Node. `build` writes them, `check` fails when they are not
+//! what the sources compile to, `test` runs the Foundry tests. Further arguments of `test` go to `forge test`.
+
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+const USAGE: &str = "usage: cargo xtask contracts build | check | test [forge test arguments]";
+
+/// Runs one of the commands above.
+///
+/// # Errors
+/// A message that says which tool is missing or failed.
+pub fn run<S: AsRef<str>>(args: &[S]) -> Result<(), Box<dyn Error>> {
+    let dir = contracts_dir();
+    match args.first().map(AsRef::as_ref) {
+        Some("build") => {
+            install(&dir)?;
+            call(Command::new("node").arg("build.mjs").current_dir(&dir))
+        }
+        Some("check") => {
+            install(&dir)?;
+            call(Command::new("node").args(["build.mjs", "--check"]).current_dir(&dir))
+        }
+        Some("test") => {
+            install(&dir)?;
+            forge_test(&dir, &args[1..])
+        }
+        _ => Err(USAGE.into()),
+    }
+}
+
+fn contracts_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../contracts")
+}
+
+/// Installs the locked npm packages when they are missing or older than the lock file.
+fn install(dir: &Path) -> Result<(), Box<dyn Error>> {
+    let modified = |path: &str| dir.join(path).metadata().and_then(|m| m.modified()).ok();
+    let stale = match (modified("node_modules/.package-lock.json"), modified("package-lock.json")) {
+        (Some(installed), Some(locked)) => installed < locked,
+        _ => true,
+    };
+    if !stale {
+        return Ok(());
+    }
+    call(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(dir))
+}
+
+fn forge_test<S: AsRef<str>>(dir: &Path, args: &[S]) -> Result<(), Box<dyn Error>> {
+    let compiler = dir.join("forge-solc.cjs");
+    call(
+        Command::new("node_modules/.bin/forge")
+            .args(["test", "--offline", "--use"])
+            .arg(compiler)
+            .args(args.iter().map(AsRef::as_ref))
+            .current_dir(dir),
+    )
+}
+
+fn call(command: &mut Command) -> Result<(), Box<dyn Error>> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{name}` failed: {status}").into()),
+        Err(e) => {
+            Err(format!("cannot start `{name}`: {e}. Install Node.js 20 or newer with npm.").into())
+        }
+    }
+}
