@@ -422,3 +422,20 @@ pub fn assert_padding_is_silent<A>(
         }
     }
 }
+
+/// Whether a piece of constraints over constants holds, lookups included.
+pub fn holds(eval: impl FnOnce(&mut RowBuilder<'_>)) -> bool {
+    let window = RowWindow::from_two_rows(&[], &[]);
+    let mut builder = RowBuilder {
+        main: window,
+        preprocessed: window,
+        public_values: &[],
+        first: true,
+        last: true,
+        constraints: 0,
+        failed: Vec::new(),
+        messages: Vec::new(),
+    };
+    eval(&mut builder);
+    builder.failed.is_empty() && Balance::of(&builder.messages).is_some()
+}

@@ -7,11 +7,14 @@
 //! Operand number `k` of a call, in the access order of [`cairn_accel::ids`], is accessed at time `ts + k`. Operands that only read come first, so pointers may alias.
 
 pub mod cols;
+pub mod field256;
 pub mod keccak;
 pub mod limbs;
 pub mod mem;
 pub mod poseidon2;
 pub mod poseidon2_call;
+pub mod secp256k1_add;
+pub mod secp256k1_double;
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +28,8 @@ use p3_field::PrimeCharacteristicRing;
 use p3_lookup::InteractionBuilder;
 use p3_matrix::dense::RowMajorMatrix;
 use poseidon2_call::{CompressAir, PermuteAir};
+use secp256k1_add::Secp256k1AddAir;
+use secp256k1_double::Secp256k1DoubleAir;
 
 /// One accelerator chip.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +42,10 @@ pub enum AccelAir {
     KeccakCall(KeccakCallAir),
     /// keccak-f rounds.
     KeccakRound(KeccakRoundAir),
+    /// secp256k1 additions.
+    Secp256k1Add(Secp256k1AddAir),
+    /// secp256k1 doublings.
+    Secp256k1Double(Secp256k1DoubleAir),
 }
 
 /// Does the same with the chip inside.
@@ -47,6 +56,8 @@ macro_rules! each {
             AccelAir::Compress($chip) => $body,
             AccelAir::KeccakCall($chip) => $body,
             AccelAir::KeccakRound($chip) => $body,
+            AccelAir::Secp256k1Add($chip) => $body,
+            AccelAir::Secp256k1Double($chip) => $body,
         }
     };
 }
@@ -59,6 +70,8 @@ impl AccelAir {
             Self::Compress(CompressAir),
             Self::KeccakCall(KeccakCallAir),
             Self::KeccakRound(KeccakRoundAir),
+            Self::Secp256k1Add(Secp256k1AddAir),
+            Self::Secp256k1Double(Secp256k1DoubleAir),
         ]
     }
 
@@ -69,6 +82,8 @@ impl AccelAir {
             Self::Compress(_) => "poseidon2_compress",
             Self::KeccakCall(_) => "keccak_call",
             Self::KeccakRound(_) => "keccak_round",
+            Self::Secp256k1Add(_) => "secp256k1_add",
+            Self::Secp256k1Double(_) => "secp256k1_double",
         }
     }
 
@@ -78,6 +93,8 @@ impl AccelAir {
             Self::Permute(_) => &[ids::POSEIDON2_PERMUTE],
             Self::Compress(_) => &[ids::POSEIDON2_COMPRESS],
             Self::KeccakCall(_) | Self::KeccakRound(_) => &[ids::KECCAK_F],
+            Self::Secp256k1Add(_) => &[ids::SECP256K1_ADD],
+            Self::Secp256k1Double(_) => &[ids::SECP256K1_DOUBLE],
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod keccak;
 mod poseidon2;
+mod secp256k1;
 
 use super::AccelAir;
 use crate::bus::{ACCEL, AccelCall, F, MEM, MemAccess};
