@@ -23,8 +23,8 @@
 //! # Lookups
 //!
 //! One bus [`LOOKUP`] of width 6 carries every table (so that odd lookups pack in pairs): `(tag, f0, f1, f2, f3, f4)`.
-//! Tags `0..=16`: range check, `f0 < 2^tag`; [`TAG_AND`]: `f2 = f0 & f1` on bytes (`xor = a + b - 2 and`); [`TAG_ECALL`]: ecall
-//! descriptors; [`OP_BASE`]`..`: decoded instructions. Use [`range_check`], [`and_bytes`], [`xor_bytes`].
+//! Tags `0..=16`: range check, `f0 < 2^tag`; [`TAG_AND`]: `f2 = f0 & f1` on bytes (`xor = a + b - 2 and`); [`TAG_ECALL`], [`TAG_HALT`]: ecall
+//! descriptors; [`TAG_POW`]: powers of two; [`OP_BASE`]`..`: decoded instructions. Use [`range_check`], [`and_bytes`], [`xor_bytes`].
 //!
 //! # Accelerators
 //!
@@ -74,6 +74,10 @@ pub const LOOKUP_WIDTH: usize = 6;
 pub const TAG_AND: u32 = 17;
 /// Tag of ecall descriptors.
 pub const TAG_ECALL: u32 = 18;
+/// Tag of the descriptor of the halting ecall.
+pub const TAG_HALT: u32 = 19;
+/// Tag of the powers of two: `(cut, 2^cut, 2^(16-cut), left)`.
+pub const TAG_POW: u32 = 20;
 /// First tag of decoded instructions.
 pub const OP_BASE: u32 = 32;
 
@@ -151,6 +155,18 @@ pub fn range_check<AB: InteractionBuilder<F = F>>(
     let zero = AB::Expr::ZERO;
     let key =
         [AB::Expr::from_u32(bits), value.into(), zero.clone(), zero.clone(), zero.clone(), zero];
+    LOOKUP.lookup_key(b, key, Count::bounded(mult.into(), 1));
+}
+
+/// `value < 2^bits` where `bits` is an expression that the caller has bound to `0..=16`.
+pub fn range_check_var<AB: InteractionBuilder<F = F>>(
+    b: &mut AB,
+    value: impl Into<AB::Expr>,
+    bits: impl Into<AB::Expr>,
+    mult: impl Into<AB::Expr>,
+) {
+    let zero = AB::Expr::ZERO;
+    let key = [bits.into(), value.into(), zero.clone(), zero.clone(), zero.clone(), zero];
     LOOKUP.lookup_key(b, key, Count::bounded(mult.into(), 1));
 }
 

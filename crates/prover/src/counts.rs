@@ -22,6 +22,7 @@ pub struct PermUses {
 pub struct Counts {
     range: Vec<u32>,
     and: Vec<u32>,
+    program: Vec<u32>,
     perms: HashMap<[u32; 16], PermUses>,
 }
 
@@ -34,7 +35,7 @@ impl Default for Counts {
 impl Counts {
     /// No lookups yet.
     pub fn new() -> Self {
-        Self { range: vec![0; RANGE_ROWS], and: vec![0; AND_ROWS], perms: HashMap::new() }
+        Self { range: vec![0; RANGE_ROWS], and: vec![0; AND_ROWS], program: Vec::new(), perms: HashMap::new() }
     }
 
     /// Counts a [`crate::bus::range_check`] of `value` at `bits <= 16`. A value out of range is not counted: the proof will not balance.
@@ -64,6 +65,20 @@ impl Counts {
         self.and[usize::from(a) * 256 + usize::from(b)] += 1;
     }
 
+    /// Counts a lookup of row `row` of the program table.
+    #[inline]
+    pub fn program(&mut self, row: usize) {
+        if row >= self.program.len() {
+            self.program.resize(row + 1, 0);
+        }
+        self.program[row] += 1;
+    }
+
+    /// Multiplicity of a row of the program table.
+    pub fn program_count(&self, row: usize) -> u32 {
+        self.program.get(row).copied().unwrap_or(0)
+    }
+
     /// Counts a [`crate::bus::compress`] of canonical elements `l || r`.
     pub fn compress(&mut self, input: [u32; 16]) {
         self.perms.entry(input).or_default().compress += 1;
@@ -78,6 +93,10 @@ impl Counts {
     pub fn merge(&mut self, other: Self) {
         self.range.iter_mut().zip(other.range).for_each(|(a, b)| *a += b);
         self.and.iter_mut().zip(other.and).for_each(|(a, b)| *a += b);
+        if other.program.len() > self.program.len() {
+            self.program.resize(other.program.len(), 0);
+        }
+        self.program.iter_mut().zip(other.program).for_each(|(a, b)| *a += b);
         for (input, uses) in other.perms {
             let mine = self.perms.entry(input).or_default();
             mine.compress += uses.compress;

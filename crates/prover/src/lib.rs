@@ -3,7 +3,16 @@
 //! Plonky3 appears only in this crate and in `recursion`.
 
 pub mod bus;
+pub mod check;
 pub mod chips;
+pub mod columns;
+pub mod config;
 pub mod counts;
+pub mod generate;
+pub mod memory;
+pub mod program;
+pub mod run;
+pub mod shard;
 #[cfg(test)]
 pub mod testing;
+pub mod trace;
