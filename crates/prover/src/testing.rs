@@ -395,7 +395,8 @@ where
     !failed.is_empty() || Balance::of(&messages).is_none()
 }
 
-/// Asserts that no single-cell corruption of a padding row (one that says nothing) puts a message on a bus and satisfies the constraints.
+/// Asserts that no single-cell corruption of a padding row (one that says nothing) satisfies the constraints and speaks on a bus, unless it claims a call
+/// on the accelerator bus, which only the ecall chip gives out.
 ///
 /// # Panics
 /// When one does.
@@ -415,8 +416,10 @@ pub fn assert_padding_is_silent<A>(
             let mut cells = subject.row(row).to_vec();
             cells[column] = value;
             let (failed, messages) = subject.eval(preprocessed.as_ref(), row, &cells, next);
+            let caught = !failed.is_empty() || Balance::of(&messages).is_none();
+            let claims_a_call = messages.iter().any(|(bus, _, _)| bus == crate::bus::ACCEL.name());
             assert!(
-                !failed.is_empty() || messages.is_empty(),
+                caught || messages.is_empty() || claims_a_call,
                 "column {column} of padding row {row} speaks: {messages:?}"
             );
         }

@@ -11,10 +11,13 @@ pub mod field256;
 pub mod keccak;
 pub mod limbs;
 pub mod mem;
+pub mod modmul;
 pub mod poseidon2;
 pub mod poseidon2_call;
 pub mod secp256k1_add;
 pub mod secp256k1_double;
+pub mod u256_add;
+pub mod u256_mul;
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +26,7 @@ use crate::bus::{AccelCall, F};
 use crate::counts::Counts;
 use cairn_accel::ids;
 use keccak::{KeccakCallAir, KeccakRoundAir};
+use modmul::ModMulAir;
 use p3_air::{Air, BaseAir};
 use p3_field::PrimeCharacteristicRing;
 use p3_lookup::InteractionBuilder;
@@ -30,6 +34,8 @@ use p3_matrix::dense::RowMajorMatrix;
 use poseidon2_call::{CompressAir, PermuteAir};
 use secp256k1_add::Secp256k1AddAir;
 use secp256k1_double::Secp256k1DoubleAir;
+use u256_add::U256AddAir;
+use u256_mul::U256MulAir;
 
 /// One accelerator chip.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +52,12 @@ pub enum AccelAir {
     Secp256k1Add(Secp256k1AddAir),
     /// secp256k1 doublings.
     Secp256k1Double(Secp256k1DoubleAir),
+    /// Modular multiplications and additions.
+    ModMul(ModMulAir),
+    /// 256-bit additions, subtractions and comparisons.
+    U256Add(U256AddAir),
+    /// 256-bit multiplications, divisions and shifts.
+    U256Mul(U256MulAir),
 }
 
 /// Does the same with the chip inside.
@@ -58,6 +70,9 @@ macro_rules! each {
             AccelAir::KeccakRound($chip) => $body,
             AccelAir::Secp256k1Add($chip) => $body,
             AccelAir::Secp256k1Double($chip) => $body,
+            AccelAir::ModMul($chip) => $body,
+            AccelAir::U256Add($chip) => $body,
+            AccelAir::U256Mul($chip) => $body,
         }
     };
 }
@@ -72,6 +87,9 @@ impl AccelAir {
             Self::KeccakRound(KeccakRoundAir),
             Self::Secp256k1Add(Secp256k1AddAir),
             Self::Secp256k1Double(Secp256k1DoubleAir),
+            Self::ModMul(ModMulAir),
+            Self::U256Add(U256AddAir),
+            Self::U256Mul(U256MulAir),
         ]
     }
 
@@ -84,6 +102,9 @@ impl AccelAir {
             Self::KeccakRound(_) => "keccak_round",
             Self::Secp256k1Add(_) => "secp256k1_add",
             Self::Secp256k1Double(_) => "secp256k1_double",
+            Self::ModMul(_) => "modmul256",
+            Self::U256Add(_) => "u256_add",
+            Self::U256Mul(_) => "u256_mul",
         }
     }
 
@@ -95,6 +116,9 @@ impl AccelAir {
             Self::KeccakCall(_) | Self::KeccakRound(_) => &[ids::KECCAK_F],
             Self::Secp256k1Add(_) => &[ids::SECP256K1_ADD],
             Self::Secp256k1Double(_) => &[ids::SECP256K1_DOUBLE],
+            Self::ModMul(_) => &[ids::MODMUL256, ids::U256_ADDMOD],
+            Self::U256Add(_) => &[ids::U256_ADD, ids::U256_SUB, ids::U256_CMP],
+            Self::U256Mul(_) => &[ids::U256_MUL, ids::U256_DIVREM, ids::U256_SHL, ids::U256_SHR],
         }
     }
 

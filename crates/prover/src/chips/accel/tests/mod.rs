@@ -3,6 +3,7 @@
 mod keccak;
 mod poseidon2;
 mod secp256k1;
+mod u256;
 
 use super::AccelAir;
 use crate::bus::{ACCEL, AccelCall, F, MEM, MemAccess};
