@@ -2,6 +2,7 @@
 //!
 //! Plonky3 appears only in this crate and in `recursion`.
 
+pub mod bench;
 pub mod bus;
 pub mod check;
 pub mod chips;
@@ -12,7 +13,10 @@ pub mod generate;
 pub mod memory;
 pub mod program;
 pub mod run;
+pub mod security;
 pub mod shard;
 #[cfg(test)]
 pub mod testing;
 pub mod trace;
+pub mod verify;
+pub mod work;

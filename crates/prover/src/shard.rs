@@ -25,7 +25,9 @@ use std::sync::Arc;
 /// Version of the machine and of the proof format; part of every program id.
 pub const VERSION: u32 = 1;
 /// Largest log2 height of any trace.
-pub const MAX_LOG_HEIGHT: usize = 22;
+pub const MAX_LOG_HEIGHT: usize = 21;
+/// log2 of the most bus messages of a shard, over all chips and rows.
+pub const LOG_MAX_MESSAGES: usize = 28;
 /// Largest sum of the heights of the instruction chips: keeps every timestamp below 2^26.
 pub const MAX_CYCLE_ROWS: usize = 1 << 22;
 
@@ -362,7 +364,7 @@ fn check_shape(vk: &VerifyingKey, shard: &ShardProof) -> Result<Vec<Chip>, Shard
     if bits.len() != chips.len() {
         return Err(ShardError::Shape("one height for each chip"));
     }
-    let mut cycle_rows = 0;
+    let (mut cycle_rows, mut messages) = (0, 0);
     for (chip, &bits) in chips.iter().zip(bits) {
         if bits > MAX_LOG_HEIGHT {
             return Err(ShardError::Shape("a trace is too high"));
@@ -373,6 +375,10 @@ fn check_shape(vk: &VerifyingKey, shard: &ShardProof) -> Result<Vec<Chip>, Shard
         if chip.is_instruction() {
             cycle_rows += 1usize << bits;
         }
+        messages += lookups(chip).iter().map(|l| l.elements.len()).sum::<usize>() << bits;
+    }
+    if messages > 1 << LOG_MAX_MESSAGES {
+        return Err(ShardError::Shape("too many messages"));
     }
     if cycle_rows > MAX_CYCLE_ROWS {
         return Err(ShardError::Shape("too many cycles"));
