@@ -60,6 +60,10 @@ contract DataAvailabilityTest is Test {
         bytes32[] memory claims = new bytes32[](6);
         (claims[0], claims[1], claims[2]) = (one, _z(one), bytes32(uint256(1)));
         (claims[3], claims[4], claims[5]) = (zero, _z(zero), 0);
+        bytes memory input = _input(0, _claim(1, G1));
+        uint256 before = gasleft();
+        da.checkDA(1, 1, input);
+        vm.snapshotValue("data availability of one blob", before - gasleft());
         bytes32 got = da.checkDA(1, 1, _input(0, bytes.concat(_claim(1, G1), _claim(0, INFINITY))));
         assertEq(got, keccak256(abi.encode(uint8(1), PUBDATA_HASH, claims)), "two blobs");
         // A later batch of the same transaction has the third.

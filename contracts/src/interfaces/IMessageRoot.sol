@@ -23,8 +23,10 @@ interface IMessageVerification {
 
 /// @title The settlement layer's record of the executed batch roots of all chains.
 interface IMessageRoot is IMessageVerification {
+    event AddedChain(uint256 indexed chainId, address indexed zkChain);
     event AppendedChainBatchRoot(uint256 indexed chainId, uint256 indexed batchNumber, bytes32 chainBatchRoot);
 
+    function addNewChain(uint256 chainId, address zkChain) external;
     function addChainBatchRoot(uint256 chainId, uint256 batchNumber, bytes32 chainBatchRoot) external;
     function chainBatchRoot(uint256 chainId, uint256 batchNumber) external view returns (bytes32);
     function chainRollingHash(uint256 chainId) external view returns (bytes32);

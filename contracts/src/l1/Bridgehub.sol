@@ -9,6 +9,7 @@ import {ETH_TOKEN, TWO_BRIDGES_MAGIC_VALUE} from "../common/Constants.sol";
 import {IBridgehub} from "../interfaces/IBridgehub.sol";
 import {IL1AssetRouter} from "../interfaces/IAssetRouter.sol";
 import {INativeTokenVault} from "../interfaces/INativeTokenVault.sol";
+import {IMessageRoot} from "../interfaces/IMessageRoot.sol";
 import {IZKChain} from "../interfaces/IZKChain.sol";
 import "../interfaces/Types.sol";
 import {ZKChain} from "./ZKChain.sol";
@@ -84,6 +85,7 @@ contract Bridgehub is IBridgehub, Governed, ReentrancyGuardTransient {
         _chains[p.chainId] = zkChain;
         _chainIds.push(p.chainId);
         baseTokenAssetId[p.chainId] = p.baseTokenAssetId;
+        IMessageRoot(messageRoot).addNewChain(p.chainId, zkChain);
         emit BaseTokenAssetIdRegistered(p.baseTokenAssetId);
         emit NewChain(p.chainId, zkChain, p.admin);
     }

@@ -19,7 +19,13 @@ contract DualVerifier is IVerifier {
 
     /// @inheritdoc IVerifier
     function verify(bytes32[] calldata publicInputs, bytes calldata proof) external view returns (bool) {
-        (bytes memory a, bytes memory b) = abi.decode(proof, (bytes, bytes));
-        return first.verify(publicInputs, a) && second.verify(publicInputs, b);
+        return first.verify(publicInputs, _part(proof, 0)) && second.verify(publicInputs, _part(proof, 1));
+    }
+
+    /// @dev `abi.decode(proof, (bytes, bytes))` without copying a large proof; out of range reverts.
+    function _part(bytes calldata proof, uint256 index) private pure returns (bytes calldata) {
+        uint256 start = uint256(bytes32(proof[32 * index:32 * index + 32])) + 32;
+        uint256 length = uint256(bytes32(proof[start - 32:start]));
+        return proof[start:start + length];
     }
 }

@@ -12,6 +12,7 @@ import "../interfaces/Errors.sol";
 /// @dev The roots themselves stay with their chains; here is a rolling hash of each chain's, and one event a batch for whoever aggregates them.
 contract MessageRoot is IMessageRoot, Governed {
     IBridgehub public bridgehub;
+    mapping(uint256 chainId => IZKChain) private _chains;
     mapping(uint256 chainId => bytes32) public chainRollingHash;
 
     function initialize(address owner_, IBridgehub bridgehub_) external initializer {
@@ -21,8 +22,16 @@ contract MessageRoot is IMessageRoot, Governed {
     }
 
     /// @inheritdoc IMessageRoot
+    function addNewChain(uint256 chainId, address zkChain) external {
+        if (msg.sender != address(bridgehub)) revert Unauthorized(msg.sender);
+        if (address(_chains[chainId]) != address(0)) revert ChainAlreadyRegistered(chainId);
+        _chains[chainId] = IZKChain(zkChain);
+        emit AddedChain(chainId, zkChain);
+    }
+
+    /// @inheritdoc IMessageRoot
     function addChainBatchRoot(uint256 chainId, uint256 batchNumber, bytes32 root) external {
-        if (msg.sender != bridgehub.getZKChain(chainId)) revert Unauthorized(msg.sender);
+        if (msg.sender != address(_chains[chainId])) revert Unauthorized(msg.sender);
         chainRollingHash[chainId] = keccak256(abi.encode(chainRollingHash[chainId], batchNumber, root));
         emit AppendedChainBatchRoot(chainId, batchNumber, root);
     }
@@ -55,7 +64,7 @@ contract MessageRoot is IMessageRoot, Governed {
     }
 
     function _chain(uint256 chainId) private view returns (IZKChain chain) {
-        chain = IZKChain(bridgehub.getZKChain(chainId));
+        chain = _chains[chainId];
         if (address(chain) == address(0)) revert ChainIdNotRegistered(chainId);
     }
 }

@@ -20,6 +20,7 @@ contract ZKChain is ZKChainMailbox, ZKChainExecutor, ZKChainAdmin, UUPSUpgradeab
         if (p.admin == address(0)) revert ZeroAddress();
         s.chainId = p.chainId;
         s.bridgehub = msg.sender;
+        s.messageRoot = IBridgehub(msg.sender).messageRoot();
         s.admin = p.admin;
         s.baseTokenAssetId = p.baseTokenAssetId;
         s.daPolicy = p.daPolicy;

@@ -41,6 +41,7 @@ abstract contract ZKChainBase is Initializable, IZKChain {
         uint32 l1GasPerPubdataByte;
         uint128 multiplierNominator;
         uint128 multiplierDenominator;
+        address messageRoot;
         mapping(address => bool) validators;
         mapping(bytes32 => uint64) feeParamsValidUntil;
         mapping(uint256 => bytes32) storedBatchHashes;

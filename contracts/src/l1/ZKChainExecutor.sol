@@ -60,7 +60,7 @@ abstract contract ZKChainExecutor is ZKChainBase {
         _checkRange(batches.length);
         Progress memory progress = s.progress;
         if (progress.executed + batches.length > progress.verified) revert CantExecuteUnprovenBatches();
-        IMessageRoot messageRoot = IMessageRoot(IBridgehub(s.bridgehub).messageRoot());
+        IMessageRoot messageRoot = IMessageRoot(s.messageRoot);
         for (uint256 i = 0; i < batches.length; ++i) {
             StoredBatchInfo calldata batch = batches[i];
             uint64 number = progress.executed + 1;
