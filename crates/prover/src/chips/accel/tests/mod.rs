@@ -1,5 +1,6 @@
 //! Tests of the accelerator chips: each trace satisfies its constraints and says on the buses exactly what the native model says; each corrupted column is noticed.
 
+mod cost;
 mod keccak;
 mod poseidon2;
 mod secp256k1;
