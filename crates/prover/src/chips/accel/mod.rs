@@ -16,6 +16,7 @@ pub mod poseidon2;
 pub mod poseidon2_call;
 pub mod secp256k1_add;
 pub mod secp256k1_double;
+pub mod sha256;
 pub mod u256_add;
 pub mod u256_mul;
 
@@ -34,6 +35,7 @@ use p3_matrix::dense::RowMajorMatrix;
 use poseidon2_call::{CompressAir, PermuteAir};
 use secp256k1_add::Secp256k1AddAir;
 use secp256k1_double::Secp256k1DoubleAir;
+use sha256::{Sha256CallAir, Sha256StepAir};
 use u256_add::U256AddAir;
 use u256_mul::U256MulAir;
 
@@ -58,6 +60,10 @@ pub enum AccelAir {
     U256Add(U256AddAir),
     /// 256-bit multiplications, divisions and shifts.
     U256Mul(U256MulAir),
+    /// SHA-256 calls.
+    Sha256Call(Sha256CallAir),
+    /// SHA-256 steps.
+    Sha256Step(Sha256StepAir),
 }
 
 /// Does the same with the chip inside.
@@ -73,6 +79,8 @@ macro_rules! each {
             AccelAir::ModMul($chip) => $body,
             AccelAir::U256Add($chip) => $body,
             AccelAir::U256Mul($chip) => $body,
+            AccelAir::Sha256Call($chip) => $body,
+            AccelAir::Sha256Step($chip) => $body,
         }
     };
 }
@@ -90,6 +98,8 @@ impl AccelAir {
             Self::ModMul(ModMulAir),
             Self::U256Add(U256AddAir),
             Self::U256Mul(U256MulAir),
+            Self::Sha256Call(Sha256CallAir),
+            Self::Sha256Step(Sha256StepAir),
         ]
     }
 
@@ -105,6 +115,8 @@ impl AccelAir {
             Self::ModMul(_) => "modmul256",
             Self::U256Add(_) => "u256_add",
             Self::U256Mul(_) => "u256_mul",
+            Self::Sha256Call(_) => "sha256_call",
+            Self::Sha256Step(_) => "sha256_step",
         }
     }
 
@@ -119,6 +131,7 @@ impl AccelAir {
             Self::ModMul(_) => &[ids::MODMUL256, ids::U256_ADDMOD],
             Self::U256Add(_) => &[ids::U256_ADD, ids::U256_SUB, ids::U256_CMP],
             Self::U256Mul(_) => &[ids::U256_MUL, ids::U256_DIVREM, ids::U256_SHL, ids::U256_SHR],
+            Self::Sha256Call(_) | Self::Sha256Step(_) => &[ids::SHA256_COMPRESS],
         }
     }
 

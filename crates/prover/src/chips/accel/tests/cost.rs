@@ -17,7 +17,10 @@ where
     let widest = interactions.iter().map(|i| i.fields.len()).max().unwrap_or(0);
     let packed = Lookups::from_builder(&builder).pack_same_bus(&LogUpGadget, 3);
     for lookup in packed.iter() {
-        assert!(LogUpGadget.constraint_degree_with_transition(lookup, 0) <= 3, "a LogUp column of degree above 3");
+        assert!(
+            LogUpGadget.constraint_degree_with_transition(lookup, 0) <= 3,
+            "a LogUp column of degree above 3"
+        );
     }
     (air.width(), constraints.len(), degree, interactions.len(), packed.len(), widest)
 }
@@ -29,11 +32,21 @@ fn degrees_and_cells() {
     let mut table = vec![("poseidon2 (table)", shape(&Poseidon2Air), 1)];
     for air in AccelAir::all() {
         assert!(air.main_next_row_columns().is_empty());
-        table.push((air.name(), shape(&air), if air.name() == "keccak_round" { 24 } else { 1 }));
+        table.push((
+            air.name(),
+            shape(&air),
+            match air.name() {
+                "keccak_round" => 24,
+                "sha256_step" => 16,
+                _ => 1,
+            },
+        ));
     }
     for (name, (width, constraints, degree, interactions, columns, widest), rows) in table {
         assert!(degree <= 3, "{name} has degree {degree}");
         let cells = rows * (width + 4 * (columns + 1));
-        println!("{name:20} {width:5} columns {constraints:5} constraints {interactions:4} messages (<= {widest} wide) {columns:4} LogUp columns {cells:6} cells a call");
+        println!(
+            "{name:20} {width:5} columns {constraints:5} constraints {interactions:4} messages (<= {widest} wide) {columns:4} LogUp columns {cells:6} cells a call"
+        );
     }
 }

@@ -4,6 +4,7 @@ mod cost;
 mod keccak;
 mod poseidon2;
 mod secp256k1;
+mod sha256;
 mod u256;
 
 use super::AccelAir;
