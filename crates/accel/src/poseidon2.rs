@@ -23,6 +23,24 @@ pub fn compress(l: &Words, r: &Words) -> Words {
     imp::compress(l, r)
 }
 
+/// [`compress`] into a place of the caller's, without a copy in the guest.
+#[inline(always)]
+pub fn compress_into(l: &Words, r: &Words, out: &mut Words) {
+    imp::compress_into(l, r, out);
+}
+
+/// `acc = compress(acc, r)`, in place.
+#[inline(always)]
+pub fn append_right(acc: &mut Words, r: &Words) {
+    imp::append_right(acc, r);
+}
+
+/// `acc = compress(l, acc)`, in place.
+#[inline(always)]
+pub fn append_left(l: &Words, acc: &mut Words) {
+    imp::append_left(l, acc);
+}
+
 /// [`compress`] over many independent pairs, each `l || r`, into `out`. Natively this fills SIMD lanes where the
 /// build enables them; it gives the same words as the scalar function.
 ///
@@ -71,6 +89,21 @@ mod imp {
         core::array::from_fn(|i| (elements[i] + left[i]).as_canonical_u32())
     }
 
+    #[inline]
+    pub(super) fn compress_into(l: &Words, r: &Words, out: &mut Words) {
+        *out = compress(l, r);
+    }
+
+    #[inline]
+    pub(super) fn append_right(acc: &mut Words, r: &Words) {
+        *acc = compress(acc, r);
+    }
+
+    #[inline]
+    pub(super) fn append_left(l: &Words, acc: &mut Words) {
+        *acc = compress(l, acc);
+    }
+
     pub(super) fn compress_many(pairs: &[[u32; 16]], out: &mut [Words]) {
         assert_eq!(pairs.len(), out.len(), "one output for each pair");
         let (pair_chunks, pair_rest) = pairs.split_at(pairs.len() - pairs.len() % Packed::WIDTH);
@@ -101,7 +134,10 @@ mod imp {
 
 #[cfg(target_os = "zkvm")]
 mod imp {
+    use core::arch::asm;
+
     use super::Words;
+    use crate::ids;
 
     #[inline]
     pub(super) fn permute(state: &mut [u32; 16]) {
@@ -111,6 +147,36 @@ mod imp {
     #[inline]
     pub(super) fn compress(l: &Words, r: &Words) -> Words {
         crate::sys::poseidon2_compress(l, r)
+    }
+
+    /// # Safety
+    /// `l` and `r` are readable and `out` writable for eight words; they may overlap (see [`ids`]).
+    #[inline(always)]
+    unsafe fn call(l: *const Words, r: *const Words, out: *mut Words) {
+        // SAFETY: by the caller's promise; the call reads both inputs before it writes, and changes no register.
+        unsafe {
+            asm!("ecall", in("a7") ids::POSEIDON2_COMPRESS, in("a0") l, in("a1") r, in("a2") out, options(nostack, preserves_flags))
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn compress_into(l: &Words, r: &Words, out: &mut Words) {
+        // SAFETY: the operands are references.
+        unsafe { call(l, r, out) }
+    }
+
+    #[inline(always)]
+    pub(super) fn append_right(acc: &mut Words, r: &Words) {
+        let acc = core::ptr::from_mut(acc);
+        // SAFETY: the operands are references, one of them read and then written.
+        unsafe { call(acc, r, acc) }
+    }
+
+    #[inline(always)]
+    pub(super) fn append_left(l: &Words, acc: &mut Words) {
+        let acc = core::ptr::from_mut(acc);
+        // SAFETY: the operands are references, one of them read and then written.
+        unsafe { call(l, acc, acc) }
     }
 }
 
@@ -158,6 +224,14 @@ mod tests {
                 ((u64::from(state[i]) + u64::from(l[i])) % u64::from(P)) as u32
             });
             assert_eq!(compress(&l, &r), expected);
+            let mut out = l;
+            append_right(&mut out, &r);
+            assert_eq!(out, expected);
+            out = r;
+            append_left(&l, &mut out);
+            assert_eq!(out, expected);
+            compress_into(&l, &r, &mut out);
+            assert_eq!(out, expected);
         }
     }
 

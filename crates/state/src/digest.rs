@@ -132,6 +132,42 @@ pub(crate) fn compress_words(l: &[u32; 8], r: &[u32; 8]) -> [u32; 8] {
     poseidon2::compress(l, r)
 }
 
+/// `out = compress(l, r)`.
+#[inline(always)]
+pub(crate) fn compress_into(l: &[u32; 8], r: &[u32; 8], out: &mut [u32; 8]) {
+    #[cfg(feature = "count-hashes")]
+    counter::add(1);
+    poseidon2::compress_into(l, r, out);
+}
+
+/// `acc = compress(acc, r)`.
+#[inline(always)]
+pub(crate) fn append_right(acc: &mut [u32; 8], r: &[u32; 8]) {
+    #[cfg(feature = "count-hashes")]
+    counter::add(1);
+    poseidon2::append_right(acc, r);
+}
+
+/// `acc = compress(l, acc)`.
+#[inline(always)]
+pub(crate) fn append_left(l: &[u32; 8], acc: &mut [u32; 8]) {
+    #[cfg(feature = "count-hashes")]
+    counter::add(1);
+    poseidon2::append_left(l, acc);
+}
+
+/// Whether two digests or keys are equal; most pairs that are compared differ in their first word.
+#[inline]
+pub(crate) fn equal(a: &[u32; 8], b: &[u32; 8]) -> bool {
+    a[0] == b[0] && a[1] == b[1] && (2..8).fold(0, |or, i| or | (a[i] ^ b[i])) == 0
+}
+
+/// Whether `a < b` lexicographically.
+#[inline]
+pub(crate) fn less(a: &[u32; 8], b: &[u32; 8]) -> bool {
+    if a[0] != b[0] { a[0] < b[0] } else { a[1..] < b[1..] }
+}
+
 /// Poseidon2 permutations done by this thread, for the benchmark.
 #[cfg(feature = "count-hashes")]
 pub mod counter {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Digest, Key,
-    digest::compress_words,
+    digest::{append_right, compress_into},
     key::{from_le_words, to_le_words},
 };
 
@@ -32,30 +32,35 @@ impl Leaf {
 
     /// `compress(compress(key, next_key), compress(value limbs 0..8, value limbs 8..16))`: three permutations.
     pub fn hash(&self) -> Digest {
-        join(&link_hash(&self.key.0, &self.next_key.0), &value_hash(&self.value))
+        let mut digest = Digest::ZERO;
+        hash_into(&self.key.0, &self.next_key.0, &to_le_words(&self.value), &mut digest.0);
+        digest
     }
 }
 
+/// The hash of a leaf, whose value is given by its words, least significant first.
 #[inline]
-pub(crate) fn join(link: &[u32; 8], value: &[u32; 8]) -> Digest {
-    Digest(compress_words(link, value))
-}
-
-#[inline]
-pub(crate) fn link_hash(key: &[u32; 8], next_key: &[u32; 8]) -> [u32; 8] {
-    compress_words(key, next_key)
+pub(crate) fn hash_into(
+    key: &[u32; 8],
+    next_key: &[u32; 8],
+    value: &[u32; 8],
+    digest: &mut [u32; 8],
+) {
+    let mut value_hash = [0; 8];
+    value_hash_into(value, &mut value_hash);
+    compress_into(key, next_key, digest);
+    append_right(digest, &value_hash);
 }
 
 /// The hash of a value's 16-bit limbs, most significant first.
 #[inline]
-pub(crate) fn value_hash(value: &U256) -> [u32; 8] {
-    let w = to_le_words(value);
-    let half = |top: usize| {
-        core::array::from_fn(|i| {
-            if i % 2 == 0 { w[top - i / 2] >> 16 } else { w[top - i / 2] & 0xffff }
-        })
-    };
-    compress_words(&half(7), &half(3))
+pub(crate) fn value_hash_into(w: &[u32; 8], digest: &mut [u32; 8]) {
+    let mut low = [0; 8];
+    for i in 0..4 {
+        (digest[2 * i], digest[2 * i + 1]) = (w[7 - i] >> 16, w[7 - i] & 0xffff);
+        (low[2 * i], low[2 * i + 1]) = (w[3 - i] >> 16, w[3 - i] & 0xffff);
+    }
+    append_right(digest, &low);
 }
 
 /// A leaf with its index as the words of a witness: `key 8 || value 8 (little-endian) || next_key 8 || index 2 (little-endian)`.
@@ -66,6 +71,7 @@ pub(crate) trait LeafWordsExt {
     fn key(&self) -> &[u32; 8];
     fn next_key(&self) -> &[u32; 8];
     fn value(&self) -> U256;
+    fn value_words(&self) -> &[u32; 8];
     fn index(&self) -> u64;
 }
 
@@ -82,7 +88,12 @@ impl LeafWordsExt for LeafWords {
 
     #[inline]
     fn value(&self) -> U256 {
-        from_le_words(self[8..].first_chunk().unwrap_or(&[0; 8]))
+        from_le_words(self.value_words())
+    }
+
+    #[inline]
+    fn value_words(&self) -> &[u32; 8] {
+        self[8..].first_chunk().unwrap_or(&[0; 8])
     }
 
     #[inline]

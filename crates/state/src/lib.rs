@@ -46,11 +46,11 @@ pub use tree::{Tree, TreeError};
 pub use update::{InitialWrite, RepeatedWrite, StateDiffs, TreeUpdate, Write};
 pub use witness::{TreeWitness, WitnessError, WitnessState, WitnessView};
 
-/// The depth of the tree: 2^40 leaves.
+/// The depth of the tree: 2^40 positions.
 pub const DEPTH: usize = 40;
 
-/// The most leaves a tree can hold.
-pub const CAPACITY: u64 = 1 << DEPTH;
+/// The most leaves a tree can hold: all positions but one, so that there always is a first free position.
+pub const CAPACITY: u64 = (1 << DEPTH) - 1;
 
 /// The leaves of an empty state: the two sentinels with the least and the greatest key.
 pub const GENESIS_LEAF_COUNT: u64 = 2;

@@ -7,7 +7,7 @@ use cairn_accel::poseidon2;
 use rayon::prelude::*;
 
 use crate::{
-    CAPACITY, DEPTH, Digest, Key, Leaf,
+    DEPTH, Digest, Key, Leaf,
     digest::EMPTY,
     key::to_le_words,
     leaf::{self, LeafWords, LeafWordsExt},
@@ -89,17 +89,8 @@ impl<S: TreeReader> Tree<S> {
         let leaves = self.touched(keys.iter())?;
         let mut row: Vec<u64> = leaves.iter().map(LeafWordsExt::index).collect();
         row.sort_unstable();
-        if meta.leaf_count < CAPACITY {
-            row.push(meta.leaf_count);
-        }
-        let mut siblings = Vec::new();
-        let mut first_empty = meta.leaf_count;
-        for level in 0..DEPTH {
-            let (missing, above) = self.step(level, &row, first_empty)?;
-            siblings.extend(missing.into_iter().map(|(_, digest)| digest.0));
-            row = above;
-            first_empty = first_empty.div_ceil(2);
-        }
+        row.push(meta.leaf_count);
+        let siblings = self.read_siblings(&sibling_positions(&row))?;
         Ok(TreeWitness::from_sorted(leaves, siblings))
     }
 
@@ -121,6 +112,22 @@ impl<S: TreeReader> Tree<S> {
         let changes =
             TreeChanges { meta: TreeMeta { root, leaf_count }, leaves: changed, keys, nodes };
         Ok((TreeUpdate { root, leaf_count, diffs }, changes))
+    }
+
+    /// The digests at positions (level, index) that are not empty, read level by level.
+    fn read_siblings(&self, positions: &[(usize, u64)]) -> Result<Vec<[u32; 8]>, S> {
+        let mut siblings = vec![[0; 8]; positions.len()];
+        let mut order: Vec<usize> = (0..positions.len()).collect();
+        order.sort_by_key(|i| positions[*i].0);
+        for row in order.chunk_by(|a, b| positions[*a].0 == positions[*b].0) {
+            let level = positions[row[0]].0 as u8;
+            let indices: Vec<u64> = row.iter().map(|i| positions[*i].1).collect();
+            let digests = self.store.nodes(level, &indices).map_err(TreeError::Store)?;
+            for ((i, index), digest) in row.iter().zip(indices).zip(digests) {
+                siblings[*i] = digest.ok_or(TreeError::Damaged { level, index })?.0;
+            }
+        }
+        Ok(siblings)
     }
 
     /// The leaves that cover ascending keys, ascending by key.
@@ -213,6 +220,26 @@ impl<S: TreeStore> Tree<S> {
         self.store.commit(&changes).map_err(TreeError::Store)?;
         Ok(update)
     }
+}
+
+/// The siblings that the witness's walk over ascending positions asks for, the last of which is the first free one.
+fn sibling_positions(row: &[u64]) -> Vec<(usize, u64)> {
+    let mut siblings = Vec::new();
+    let mut waiting = Vec::new();
+    for (i, index) in row.iter().enumerate() {
+        let meet = row.get(i + 1).map(|next| 63 - (index ^ next).leading_zeros() as usize);
+        for level in 0..meet.unwrap_or(DEPTH) {
+            let at = index >> level;
+            let is_right = at & 1 == 1;
+            if is_right && waiting.last() == Some(&level) {
+                waiting.pop();
+            } else if is_right || meet.is_some() {
+                siblings.push((level, at ^ 1));
+            }
+        }
+        waiting.extend(meet);
+    }
+    siblings
 }
 
 /// The leaves that a plan changes or appends, ascending by index, and the diffs.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CAPACITY, Digest, Key, Leaf,
+    digest::{equal, less},
     leaf::{LeafWords, LeafWordsExt},
 };
 
@@ -111,23 +112,23 @@ pub(crate) fn plan(
     let mut insert_low = usize::MAX;
     let mut low = 0;
     for (i, write) in writes.iter().enumerate() {
-        if i > 0 && writes[i - 1].key >= write.key {
+        if i > 0 && !less(&writes[i - 1].key.0, &write.key.0) {
             return Err(PlanError::UnsortedWrites(i));
         }
         if write.key.is_sentinel() {
             return Err(PlanError::SentinelKey(i));
         }
-        while leaves.get(low + 1).is_some_and(|next| *next.key() <= write.key.0) {
+        while leaves.get(low + 1).is_some_and(|next| !less(&write.key.0, next.key())) {
             low += 1;
         }
         let leaf = leaves.get(low).ok_or(PlanError::NotCovered(write.key))?;
-        if *leaf.key() == write.key.0 {
+        if equal(leaf.key(), &write.key.0) {
             if leaf.value() != write.value {
                 changes.push(Change { position: low, value: Some(write.value), next_key: None });
             }
             continue;
         }
-        if *leaf.key() > write.key.0 || *leaf.next_key() <= write.key.0 {
+        if !less(leaf.key(), &write.key.0) || !less(&write.key.0, leaf.next_key()) {
             return Err(PlanError::NotCovered(write.key));
         }
         if write.value.is_zero() {
@@ -155,9 +156,9 @@ fn link(changes: &mut Vec<Change>, position: usize, next_key: Key) {
 
 /// Whether `key` is the leaf's own, or lies between the leaf and its upper neighbour, or neither.
 pub(crate) fn covers(leaf: &LeafWords, key: &Key) -> Option<Option<U256>> {
-    if *leaf.key() == key.0 {
+    if equal(leaf.key(), &key.0) {
         Some(Some(leaf.value()))
-    } else if *leaf.key() < key.0 && key.0 < *leaf.next_key() {
+    } else if less(leaf.key(), &key.0) && less(&key.0, leaf.next_key()) {
         Some(None)
     } else {
         None

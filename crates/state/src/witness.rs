@@ -3,9 +3,16 @@
 //!
 //! # What a witness holds
 //! The touched leaves (for every key the batch reads or writes: the key's own leaf, or where the key is absent its
-//! lower neighbour), and the siblings that hashing up to the root needs, level by level from the bottom, ascending by index.
-//! The path of the first free position is always part of it, so that a witness for a set of *keys* serves any writes
-//! to them. Subtrees right of the last leaf are empty and never supplied: the verifier uses the constant.
+//! lower neighbour), and the siblings that hashing up to the root needs, in the order of the walk below. The path of the
+//! first free position is always part of it, so that a witness for a set of *keys* serves any writes to them. Subtrees
+//! right of the last leaf are empty and never supplied: the verifier uses the constant.
+//!
+//! # The walk
+//! Touched positions are taken by ascending index, the first free position (or the appended ones) last. Each climbs from the bottom to just below the
+//! level where its path meets the next position's, taking a sibling from the witness at every level; there it waits on a
+//! stack, and the later path takes it off as its left sibling. The last path climbs to the root; right of it all is
+//! empty. Old and new digest climb together; the new one is not hashed where nothing below changed, nor the old
+//! one where all was empty.
 //!
 //! # How it is used
 //! ```ignore
@@ -31,10 +38,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     CAPACITY, DEPTH, Digest, GENESIS_LEAF_COUNT, Key, Leaf,
-    digest::{EMPTY, compress, is_canonical},
+    digest::{EMPTY, append_left, append_right, compress_into, is_canonical, less},
+    key::to_le_words,
     leaf::{self, LeafWords, LeafWordsExt},
     update::{
-        InitialWrite, Plan, PlanError, RepeatedWrite, StateDiffs, TreeUpdate, Write, covers, plan,
+        Change, InitialWrite, Plan, PlanError, RepeatedWrite, StateDiffs, TreeUpdate, Write,
+        covers, plan,
     },
 };
 
@@ -78,9 +87,6 @@ pub enum WitnessError {
     /// A key or next key is not canonical.
     #[error("leaf {0} has a key that is not canonical")]
     NonCanonicalKey(usize),
-    /// A sibling is not canonical.
-    #[error("sibling {0} is not canonical")]
-    NonCanonicalSibling(usize),
     /// Leaves are not strictly ascending by key.
     #[error("leaf {0} is not above the leaf before it")]
     UnsortedLeaves(usize),
@@ -265,16 +271,14 @@ impl<'a> WitnessView<'a> {
         }
     }
 
-    /// Checks the structure (order, ranges, canonical elements) and hashes nothing: see the module's page on soundness.
+    /// Checks the structure (order, ranges, canonical keys) and hashes nothing: see the module's page on soundness.
+    /// Siblings are only ever hashed, and the hash takes a word as its value mod p, so they may be anything.
     pub fn open(self, root: Digest, leaf_count: u64) -> Result<WitnessState<'a>, WitnessError> {
         if !(GENESIS_LEAF_COUNT..=CAPACITY).contains(&leaf_count) {
             return Err(WitnessError::LeafCount(leaf_count));
         }
         self.check_keys()?;
         self.check_indices(leaf_count)?;
-        if let Some(bad) = self.siblings.iter().position(|sibling| !is_canonical(sibling)) {
-            return Err(WitnessError::NonCanonicalSibling(bad));
-        }
         Ok(WitnessState { view: self, root, leaf_count })
     }
 
@@ -283,7 +287,7 @@ impl<'a> WitnessView<'a> {
             if !is_canonical(leaf.key()) || !is_canonical(leaf.next_key()) {
                 return Err(WitnessError::NonCanonicalKey(i));
             }
-            if i > 0 && self.leaves[i - 1].key() >= leaf.key() {
+            if i > 0 && !less(self.leaves[i - 1].key(), leaf.key()) {
                 return Err(WitnessError::UnsortedLeaves(i));
             }
         }
@@ -325,7 +329,7 @@ pub struct WitnessState<'a> {
 impl WitnessState<'_> {
     /// The value of a key: `None` if it is absent, an error (never a default) if the witness does not cover it.
     pub fn get(&self, key: &Key) -> Result<Option<U256>, WitnessError> {
-        let above = self.view.leaves.partition_point(|leaf| *leaf.key() <= key.0);
+        let above = self.view.leaves.partition_point(|leaf| !less(&key.0, leaf.key()));
         let leaf = above.checked_sub(1).map(|low| &self.view.leaves[low]);
         leaf.and_then(|leaf| covers(leaf, key)).ok_or(WitnessError::NotCovered(*key))
     }
@@ -355,142 +359,212 @@ impl WitnessState<'_> {
     pub fn apply(&self, writes: &[Write]) -> Result<TreeUpdate, WitnessError> {
         let plan = plan(self.view.leaves, writes, self.leaf_count)?;
         let mut diffs = StateDiffs::default();
-        let mut nodes = self.touched_nodes(&plan, &mut diffs);
-        self.append(&plan, &mut nodes);
-        let (old, new) = climb(nodes, self.view.siblings, self.leaf_count)?;
+        let (old, new) = self.walk(&plan, &mut diffs)?;
         if old != self.root {
             return Err(WitnessError::RootMismatch(old));
         }
         let leaf_count = self.leaf_count + plan.inserts.len() as u64;
-        diffs.initial = plan
-            .inserts
-            .iter()
-            .map(|leaf| InitialWrite { key: leaf.key, value: leaf.value })
-            .collect();
+        let initial = |leaf: &Leaf| InitialWrite { key: leaf.key, value: leaf.value };
+        diffs.initial = plan.inserts.iter().map(initial).collect();
         Ok(TreeUpdate { root: new, leaf_count, diffs })
     }
 
-    /// The hashes of the touched leaves before and after, ascending by index.
-    fn touched_nodes(&self, plan: &Plan, diffs: &mut StateDiffs) -> Vec<Node> {
+    /// The roots before and after; collects the changed values on the way.
+    fn walk(&self, plan: &Plan, diffs: &mut StateDiffs) -> Result<(Digest, Digest), WitnessError> {
         let leaves = self.view.leaves;
         let mut change_at = alloc::vec![u32::MAX; leaves.len()];
         for (i, change) in plan.changes.iter().enumerate() {
             change_at[change.position] = i as u32;
         }
-        let mut nodes = Vec::with_capacity(leaves.len() + plan.inserts.len() + 1);
-        for position in self.view.positions {
-            let position = *position as usize;
+        let mut walk =
+            Walk { siblings: self.view.siblings.iter(), waiting: Vec::with_capacity(DEPTH) };
+        let mut subtree = Subtree::default();
+        let mut positions =
+            self.view.positions.iter().map(|position| *position as usize).peekable();
+        while let Some(position) = positions.next() {
             let words = &leaves[position];
-            let value = words.value();
-            let mut link = leaf::link_hash(words.key(), words.next_key());
-            let mut value_hash = leaf::value_hash(&value);
-            let old = leaf::join(&link, &value_hash);
-            let change = plan.changes.get(change_at[position] as usize);
-            let Some(change) = change else {
-                nodes.push(Node { index: words.index(), old, new: None });
-                continue;
-            };
-            if let Some(next_key) = change.next_key {
-                link = leaf::link_hash(words.key(), &next_key.0);
-            }
-            if let Some(new) = change.value {
-                value_hash = leaf::value_hash(&new);
-                diffs.repeated.push(RepeatedWrite { index: words.index(), old: value, new });
-            }
-            nodes.push(Node {
-                index: words.index(),
-                old,
-                new: Some(leaf::join(&link, &value_hash)),
-            });
+            subtree.set_leaf(words, plan.changes.get(change_at[position] as usize), diffs);
+            let next =
+                positions.peek().map_or(self.leaf_count, |position| leaves[*position].index());
+            walk.climb_to_meet(&mut subtree, words.index(), next)?;
         }
-        nodes
-    }
-
-    /// The appended leaves; without any, the first free position, whose path every witness holds.
-    fn append(&self, plan: &Plan, nodes: &mut Vec<Node>) {
+        let mut index = self.leaf_count;
         for (i, leaf) in plan.inserts.iter().enumerate() {
-            nodes.push(Node {
-                index: self.leaf_count + i as u64,
-                old: Digest::ZERO,
-                new: Some(leaf.hash()),
-            });
-        }
-        if plan.inserts.is_empty() && self.leaf_count < CAPACITY {
-            nodes.push(Node { index: self.leaf_count, old: Digest::ZERO, new: None });
-        }
-    }
-}
-
-/// A node on a touched path: its digest before, and after if it changed.
-struct Node {
-    index: u64,
-    old: Digest,
-    new: Option<Digest>,
-}
-
-impl Node {
-    #[inline]
-    fn new(&self) -> &Digest {
-        self.new.as_ref().unwrap_or(&self.old)
-    }
-}
-
-/// Hashes nodes up to the root, level by level, in place; returns the roots before and after.
-fn climb(
-    mut nodes: Vec<Node>,
-    siblings: &[[u32; 8]],
-    leaf_count: u64,
-) -> Result<(Digest, Digest), WitnessError> {
-    let mut siblings = siblings.iter();
-    // Nodes at this index and right of it were empty.
-    let mut first_empty = leaf_count;
-    for level in 0..DEPTH {
-        let parent_first_empty = first_empty.div_ceil(2);
-        let (mut read, mut write) = (0, 0);
-        while read < nodes.len() {
-            let node = &nodes[read];
-            let is_left = node.index & 1 == 0;
-            let (left, right, taken);
-            let sibling;
-            match nodes.get(read + 1) {
-                Some(next) if is_left && next.index == node.index + 1 => {
-                    (left, right, taken) = (node, next, 2);
-                }
-                _ => {
-                    let digest = if is_left && node.index + 1 >= first_empty {
-                        EMPTY[level]
-                    } else {
-                        siblings
-                            .next()
-                            .map(|words| Digest(*words))
-                            .ok_or(WitnessError::MissingSibling)?
-                    };
-                    sibling = Node { index: node.index ^ 1, old: digest, new: None };
-                    (left, right, taken) =
-                        if is_left { (node, &sibling, 1) } else { (&sibling, node, 1) };
-                }
+            subtree.set_appended(leaf);
+            if i + 1 < plan.inserts.len() {
+                walk.climb_to_meet(&mut subtree, index, index + 1)?;
+                index += 1;
             }
-            let index = left.index >> 1;
-            let old = if index >= parent_first_empty {
-                EMPTY[level + 1]
-            } else {
-                compress(&left.old, &right.old)
-            };
-            let changed = left.new.is_some() || right.new.is_some();
-            let new = changed.then(|| compress(left.new(), right.new()));
-            nodes[write] = Node { index, old, new };
-            read += taken;
-            write += 1;
         }
-        nodes.truncate(write);
-        first_empty = parent_first_empty;
+        if plan.inserts.is_empty() {
+            subtree.set_free();
+        }
+        walk.climb_to_root(&mut subtree, index)?;
+        match walk.siblings.len() {
+            0 => Ok((Digest(*subtree.old(DEPTH)), Digest(*subtree.new(DEPTH)))),
+            extra => Err(WitnessError::ExtraSiblings(extra)),
+        }
     }
-    if siblings.len() > 0 {
-        return Err(WitnessError::ExtraSiblings(siblings.len()));
+}
+
+/// A subtree that a path has reached: its digest before, and after if something in it changed.
+#[derive(Clone, Default)]
+struct Subtree {
+    old: [u32; 8],
+    new: [u32; 8],
+    /// Whether `new` is valid; else the digest is the old one.
+    changed: bool,
+    /// Whether all of it was empty before; then `old` is not valid.
+    was_empty: bool,
+}
+
+impl Subtree {
+    fn set_leaf(&mut self, words: &LeafWords, change: Option<&Change>, diffs: &mut StateDiffs) {
+        (self.changed, self.was_empty) = (change.is_some(), false);
+        let mut value_hash = [0; 8];
+        leaf::value_hash_into(words.value_words(), &mut value_hash);
+        compress_into(words.key(), words.next_key(), &mut self.old);
+        let Some(change) = change else {
+            append_right(&mut self.old, &value_hash);
+            return;
+        };
+        match change.next_key {
+            Some(next_key) => compress_into(words.key(), &next_key.0, &mut self.new),
+            None => self.new = self.old,
+        }
+        append_right(&mut self.old, &value_hash);
+        if let Some(new) = change.value {
+            diffs.repeated.push(RepeatedWrite { index: words.index(), old: words.value(), new });
+            leaf::value_hash_into(&to_le_words(&new), &mut value_hash);
+        }
+        append_right(&mut self.new, &value_hash);
     }
-    match nodes.as_slice() {
-        [root] => Ok((root.old, *root.new())),
-        // A full tree of which nothing is touched.
-        _ => Err(WitnessError::MissingSibling),
+
+    fn set_appended(&mut self, leaf: &Leaf) {
+        (self.changed, self.was_empty) = (true, true);
+        leaf::hash_into(&leaf.key.0, &leaf.next_key.0, &to_le_words(&leaf.value), &mut self.new);
+    }
+
+    fn set_free(&mut self) {
+        (self.changed, self.was_empty) = (false, true);
+    }
+
+    #[inline]
+    fn old(&self, level: usize) -> &[u32; 8] {
+        if self.was_empty { &EMPTY[level].0 } else { &self.old }
+    }
+
+    #[inline]
+    fn new(&self, level: usize) -> &[u32; 8] {
+        if self.changed { &self.new } else { self.old(level) }
+    }
+
+    /// Becomes the parent of itself and an unchanged right sibling, which is empty if this is.
+    #[inline]
+    fn join_right(&mut self, right: &[u32; 8]) {
+        if self.changed {
+            append_right(&mut self.new, right);
+        }
+        if !self.was_empty {
+            append_right(&mut self.old, right);
+        }
+    }
+
+    /// Becomes the parent of an unchanged left sibling, which is not empty, and itself.
+    #[inline]
+    fn join_left(&mut self, left: &[u32; 8], level: usize) {
+        if self.changed {
+            append_left(left, &mut self.new);
+        }
+        if self.was_empty {
+            compress_into(left, &EMPTY[level].0, &mut self.old);
+            self.was_empty = false;
+        } else {
+            append_left(left, &mut self.old);
+        }
+    }
+
+    /// Becomes the parent of a left sibling that was on a path too, and itself.
+    fn join(&mut self, left: &Self, level: usize) {
+        if self.changed {
+            append_left(left.new(level), &mut self.new);
+        } else if left.changed {
+            let mut new = [0; 8];
+            compress_into(&left.new, self.old(level), &mut new);
+            (self.new, self.changed) = (new, true);
+        }
+        // Right of what was empty all was empty.
+        if !left.was_empty {
+            if self.was_empty {
+                compress_into(&left.old, &EMPTY[level].0, &mut self.old);
+                self.was_empty = false;
+            } else {
+                append_left(&left.old, &mut self.old);
+            }
+        }
+    }
+}
+
+/// The walk over all paths.
+struct Walk<'a> {
+    siblings: core::slice::Iter<'a, [u32; 8]>,
+    /// Left siblings that wait for a later path, the lowest level on top.
+    waiting: Vec<(usize, Subtree)>,
+}
+
+impl Walk<'_> {
+    /// Climbs from position `index` to where the path of `next` (greater) meets it, and waits there.
+    fn climb_to_meet(
+        &mut self,
+        subtree: &mut Subtree,
+        index: u64,
+        next: u64,
+    ) -> Result<(), WitnessError> {
+        let meet = 63 - (index ^ next).leading_zeros() as usize;
+        self.climb(subtree, index as u32, 0, meet.min(32), false)?;
+        if meet > 32 {
+            self.climb(subtree, (index >> 32) as u32, 32, meet, false)?;
+        }
+        self.waiting.push((meet, subtree.clone()));
+        Ok(())
+    }
+
+    /// Climbs from the last position to the root.
+    fn climb_to_root(&mut self, subtree: &mut Subtree, index: u64) -> Result<(), WitnessError> {
+        self.climb(subtree, index as u32, 0, 32, true)?;
+        self.climb(subtree, (index >> 32) as u32, 32, DEPTH, true)
+    }
+
+    /// Climbs from a level to another; the lowest bit of `path` says whether the subtree is a right child.
+    fn climb(
+        &mut self,
+        subtree: &mut Subtree,
+        mut path: u32,
+        from: usize,
+        to: usize,
+        is_last: bool,
+    ) -> Result<(), WitnessError> {
+        let mut next_waiting = self.waiting.last().map_or(usize::MAX, |(level, _)| *level);
+        for (level, empty) in EMPTY.iter().enumerate().take(to).skip(from) {
+            if path & 1 == 0 {
+                let right = if is_last { &empty.0 } else { self.sibling()? };
+                subtree.join_right(right);
+            } else if next_waiting == level {
+                if let Some((_, left)) = self.waiting.pop() {
+                    subtree.join(&left, level);
+                }
+                next_waiting = self.waiting.last().map_or(usize::MAX, |(level, _)| *level);
+            } else {
+                let left = self.sibling()?;
+                subtree.join_left(left, level);
+            }
+            path >>= 1;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn sibling(&mut self) -> Result<&'_ [u32; 8], WitnessError> {
+        self.siblings.next().ok_or(WitnessError::MissingSibling)
     }
 }
