@@ -17,6 +17,11 @@ pub const CYCLES_PER_TX: u64 = 30_000;
 /// Guest cycles per unit of gas beyond the intrinsic 21,000, for ordinary contract code.
 pub const CYCLES_PER_GAS: u64 = 2;
 
+/// Pubdata of a batch that no transaction is measured for: counts, and the operator's account.
+pub const PUBDATA_PER_BATCH: u64 = 128;
+/// Pubdata of a transaction that is written after its charge: a priority operation's refund to an account that may be new.
+pub const PUBDATA_PER_TX: u64 = 64;
+
 /// What a batch holds so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchUsage {
@@ -35,11 +40,18 @@ pub struct BatchUsage {
 }
 
 impl BatchUsage {
+    /// An empty batch. (A block's own usage starts from the default.)
+    pub const EMPTY_BATCH: Self = Self {
+        blocks: 0,
+        txs: 0,
+        gas: 0,
+        pubdata: PUBDATA_PER_BATCH,
+        l2_to_l1_logs: 0,
+        cycles: CYCLES_PER_BATCH,
+    };
+
     /// Counts a new block.
     pub fn add_block(&mut self) {
-        if self.blocks == 0 {
-            self.cycles += CYCLES_PER_BATCH;
-        }
         self.blocks += 1;
         self.cycles += CYCLES_PER_BLOCK;
     }
@@ -48,8 +60,7 @@ impl BatchUsage {
     pub fn add_tx(&mut self, tx: &TxResult) {
         self.txs += 1;
         self.gas += tx.gas_used;
-        // The operator's own account is measured with no transaction; it changes once a batch at most, and 64 bytes a transaction more than cover it.
-        self.pubdata += tx.pubdata_bytes + 64;
+        self.pubdata += tx.pubdata_bytes + PUBDATA_PER_TX;
         self.l2_to_l1_logs += tx.l2_to_l1_logs.len() as u64;
         self.cycles += estimate_cycles(tx);
     }
@@ -124,7 +135,7 @@ impl BatchLimits {
     pub fn is_nearly_full(&self, usage: &BatchUsage) -> bool {
         let mut worst = *usage;
         worst.txs += 1;
-        worst.pubdata += (MAX_PUBDATA_PER_TX + 64).min(self.pubdata / 8);
+        worst.pubdata += (MAX_PUBDATA_PER_TX + PUBDATA_PER_TX).min(self.pubdata / 8);
         self.exceeded_by(&worst).is_some()
     }
 }

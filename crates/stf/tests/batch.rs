@@ -135,7 +135,7 @@ fn check(sealed: &cairn_stf::SealedBatch) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
     fn native_and_stateless_agree(

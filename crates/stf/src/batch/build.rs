@@ -75,7 +75,7 @@ impl BatchBuilder {
             blocks: Vec::new(),
             executed,
             touched: TouchedKeys::default(),
-            usage: BatchUsage::default(),
+            usage: BatchUsage::EMPTY_BATCH,
         }
     }
 

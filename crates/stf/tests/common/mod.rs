@@ -234,7 +234,7 @@ impl Chain {
         let hashes = blobs(prepared.pubdata());
         let sealed = prepared.seal(mode, hashes).unwrap();
         assert!(
-            sealed.result.pubdata.len() as u64 <= usage.pubdata + 64,
+            sealed.result.pubdata.len() as u64 <= usage.pubdata,
             "pubdata {} was measured as {}",
             sealed.result.pubdata.len(),
             usage.pubdata
