@@ -4,7 +4,7 @@ use cairn_accel::poseidon2;
 
 use crate::Digest;
 
-/// Code bytes in a block of the sponge: two times eight 30-bit digits would be 60 bytes, so two blocks take 15 words.
+/// Two blocks of the sponge take sixteen 30-bit digits: 480 bits, 15 words.
 const PAIR_WORDS: usize = 15;
 
 /// Keeps this sponge apart from every other use of the permutation: the capacity's second element.
@@ -22,9 +22,7 @@ pub fn code_hash_poseidon2(code: &[u8]) -> [u8; 32] {
 /// padded with zeros to a multiple of 60, are little-endian 32-bit words; each 15 words are one 480-bit
 /// number, least significant word first, whose sixteen 30-bit digits, least significant first, fill two blocks. One permutation
 /// follows each block (a pair of zero blocks stands for empty code); the digest is the rate at the end. 24 KiB take 820 permutations.
-///
-/// # Panics
-/// Never in practice: code of 2^30 bytes or more is hashed with its length modulo 2^30, and no EVM code is that long.
+/// The length counts modulo 2^30: no EVM code is that long.
 pub fn code_digest(code: &[u8]) -> Digest {
     let mut state = [0u32; 16];
     state[8] = code.len() as u32 & ((1 << 30) - 1);
@@ -115,9 +113,9 @@ mod tests {
         for pair in padded.chunks(60) {
             let number = U512::from_le_slice(pair);
             for block in 0..2 {
-                for i in 0..8 {
+                for (i, element) in state.iter_mut().take(8).enumerate() {
                     let digit = (number >> (30 * (8 * block + i))) & U512::from((1u32 << 30) - 1);
-                    state[i] = digit.to::<u32>();
+                    *element = digit.to::<u32>();
                 }
                 poseidon2::permute(&mut state);
             }

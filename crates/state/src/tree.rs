@@ -44,6 +44,9 @@ pub enum TreeError<E: core::error::Error> {
 
 type Result<T, R> = core::result::Result<T, TreeError<<R as TreeReader>::Error>>;
 
+/// The siblings of a row with their indices, and the row above.
+type Step = (Vec<(u64, Digest)>, Vec<u64>);
+
 /// A tree over a store.
 #[derive(Clone, Debug, Default)]
 pub struct Tree<S> {
@@ -184,12 +187,7 @@ impl<S: TreeReader> Tree<S> {
     }
 
     /// For a row of touched indices of one level: the siblings outside the row that are not empty, and the row above.
-    fn step(
-        &self,
-        level: usize,
-        row: &[u64],
-        first_empty: u64,
-    ) -> Result<(Vec<(u64, Digest)>, Vec<u64>), S> {
+    fn step(&self, level: usize, row: &[u64], first_empty: u64) -> Result<Step, S> {
         let mut missing = Vec::new();
         let mut above: Vec<u64> = Vec::with_capacity(row.len());
         for (i, index) in row.iter().enumerate() {
@@ -245,7 +243,7 @@ fn sibling_positions(row: &[u64]) -> Vec<(usize, u64)> {
 /// The leaves that a plan changes or appends, ascending by index, and the diffs.
 fn changed_leaves(
     leaves: &[LeafWords],
-    plan: &Plan,
+    plan: &Plan<'_>,
     leaf_count: u64,
 ) -> (Vec<(u64, Leaf)>, StateDiffs) {
     let mut diffs = StateDiffs::default();
@@ -254,10 +252,10 @@ fn changed_leaves(
         let words = &leaves[change.position];
         let (index, old) = (words.index(), words.value());
         let key = Key(*words.key());
-        let next_key = change.next_key.unwrap_or(Key(*words.next_key()));
-        changed.push((index, Leaf { key, value: change.value.unwrap_or(old), next_key }));
+        let next_key = change.next_key.copied().unwrap_or(Key(*words.next_key()));
+        changed.push((index, Leaf { key, value: change.value.copied().unwrap_or(old), next_key }));
         if let Some(new) = change.value {
-            diffs.repeated.push(RepeatedWrite { index, old, new });
+            diffs.repeated.push(RepeatedWrite { index, old, new: *new });
         }
     }
     changed.sort_unstable_by_key(|(index, _)| *index);

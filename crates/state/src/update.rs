@@ -83,30 +83,30 @@ pub enum PlanError {
 }
 
 /// A change of a touched leaf.
-pub(crate) struct Change {
+pub(crate) struct Change<'a> {
     /// Position among the touched leaves.
     pub position: usize,
     /// The new value, where it changes.
-    pub value: Option<U256>,
+    pub value: Option<&'a U256>,
     /// The new next key, where it changes.
-    pub next_key: Option<Key>,
+    pub next_key: Option<&'a Key>,
 }
 
 /// What a list of writes does to leaves: the one rule of the tree's growth, used by the witness and by the native tree.
-pub(crate) struct Plan {
+pub(crate) struct Plan<'a> {
     /// Ascending by position.
-    pub changes: Vec<Change>,
+    pub changes: Vec<Change<'a>>,
     /// The leaves to append, in order.
     pub inserts: Vec<Leaf>,
 }
 
 /// Merges sorted writes with the touched leaves, which are sorted by key and cover every write.
-pub(crate) fn plan(
+pub(crate) fn plan<'a>(
     leaves: &[LeafWords],
-    writes: &[Write],
+    writes: &'a [Write],
     leaf_count: u64,
-) -> Result<Plan, PlanError> {
-    let mut changes: Vec<Change> = Vec::with_capacity(writes.len());
+) -> Result<Plan<'a>, PlanError> {
+    let mut changes: Vec<Change<'a>> = Vec::with_capacity(writes.len());
     let mut inserts: Vec<Leaf> = Vec::new();
     // The position of the leaf below the latest insert.
     let mut insert_low = usize::MAX;
@@ -124,7 +124,7 @@ pub(crate) fn plan(
         let leaf = leaves.get(low).ok_or(PlanError::NotCovered(write.key))?;
         if equal(leaf.key(), &write.key.0) {
             if leaf.value() != write.value {
-                changes.push(Change { position: low, value: Some(write.value), next_key: None });
+                changes.push(Change { position: low, value: Some(&write.value), next_key: None });
             }
             continue;
         }
@@ -136,7 +136,7 @@ pub(crate) fn plan(
         }
         match inserts.last_mut() {
             Some(last) if insert_low == low => last.next_key = write.key,
-            _ => link(&mut changes, low, write.key),
+            _ => link(&mut changes, low, &write.key),
         }
         insert_low = low;
         inserts.push(Leaf { key: write.key, value: write.value, next_key: Key(*leaf.next_key()) });
@@ -147,7 +147,7 @@ pub(crate) fn plan(
     Ok(Plan { changes, inserts })
 }
 
-fn link(changes: &mut Vec<Change>, position: usize, next_key: Key) {
+fn link<'a>(changes: &mut Vec<Change<'a>>, position: usize, next_key: &'a Key) {
     match changes.last_mut() {
         Some(change) if change.position == position => change.next_key = Some(next_key),
         _ => changes.push(Change { position, value: None, next_key: Some(next_key) }),

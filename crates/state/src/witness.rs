@@ -15,10 +15,20 @@
 //! one where all was empty.
 //!
 //! # How it is used
-//! ```ignore
-//! let state = WitnessView::parse(words)?.open(old_root, old_leaf_count)?; // structure only
-//! let value = state.get(&key)?;                                           // while executing
-//! let update = state.apply(&writes)?;                                     // old root checked, new root computed
+//! ```
+//! # use alloy_primitives::{Address, U256};
+//! # use cairn_state::{Key, MemStore, Tree, WitnessView, Write};
+//! # let mut tree = Tree::new(MemStore::new());
+//! let key = Key::slot(&Address::ZERO, &U256::from(7));
+//! let old = tree.meta()?;
+//! let words = tree.prove(&[key])?.to_words(); // by whoever holds the tree
+//!
+//! let state = WitnessView::parse(&words)?.open(old.root, old.leaf_count)?; // structure only
+//! assert_eq!(state.get(&key)?, None); // while executing
+//! let writes = [Write { key, value: U256::from(1) }];
+//! let update = state.apply(&writes)?; // old root checked, new root computed
+//! assert_eq!(update, tree.apply(&writes)?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //! **Soundness.** Until [`WitnessState::apply`] or [`WitnessState::check_root`] returned `Ok`, what [`WitnessState::get`] says is
 //! only what the witness claims: nothing that follows from it may be published before. The old root is checked in the pass
@@ -370,7 +380,11 @@ impl WitnessState<'_> {
     }
 
     /// The roots before and after; collects the changed values on the way.
-    fn walk(&self, plan: &Plan, diffs: &mut StateDiffs) -> Result<(Digest, Digest), WitnessError> {
+    fn walk(
+        &self,
+        plan: &Plan<'_>,
+        diffs: &mut StateDiffs,
+    ) -> Result<(Digest, Digest), WitnessError> {
         let leaves = self.view.leaves;
         let mut change_at = alloc::vec![u32::MAX; leaves.len()];
         for (i, change) in plan.changes.iter().enumerate() {
@@ -401,7 +415,7 @@ impl WitnessState<'_> {
         }
         walk.climb_to_root(&mut subtree, index)?;
         match walk.siblings.len() {
-            0 => Ok((Digest(*subtree.old(DEPTH)), Digest(*subtree.new(DEPTH)))),
+            0 => Ok((Digest(*subtree.before(DEPTH)), Digest(*subtree.after(DEPTH)))),
             extra => Err(WitnessError::ExtraSiblings(extra)),
         }
     }
@@ -419,7 +433,7 @@ struct Subtree {
 }
 
 impl Subtree {
-    fn set_leaf(&mut self, words: &LeafWords, change: Option<&Change>, diffs: &mut StateDiffs) {
+    fn set_leaf(&mut self, words: &LeafWords, change: Option<&Change<'_>>, diffs: &mut StateDiffs) {
         (self.changed, self.was_empty) = (change.is_some(), false);
         let mut value_hash = [0; 8];
         leaf::value_hash_into(words.value_words(), &mut value_hash);
@@ -434,8 +448,12 @@ impl Subtree {
         }
         append_right(&mut self.old, &value_hash);
         if let Some(new) = change.value {
-            diffs.repeated.push(RepeatedWrite { index: words.index(), old: words.value(), new });
-            leaf::value_hash_into(&to_le_words(&new), &mut value_hash);
+            diffs.repeated.push(RepeatedWrite {
+                index: words.index(),
+                old: words.value(),
+                new: *new,
+            });
+            leaf::value_hash_into(&to_le_words(new), &mut value_hash);
         }
         append_right(&mut self.new, &value_hash);
     }
@@ -450,13 +468,13 @@ impl Subtree {
     }
 
     #[inline]
-    fn old(&self, level: usize) -> &[u32; 8] {
+    fn before(&self, level: usize) -> &[u32; 8] {
         if self.was_empty { &EMPTY[level].0 } else { &self.old }
     }
 
     #[inline]
-    fn new(&self, level: usize) -> &[u32; 8] {
-        if self.changed { &self.new } else { self.old(level) }
+    fn after(&self, level: usize) -> &[u32; 8] {
+        if self.changed { &self.new } else { self.before(level) }
     }
 
     /// Becomes the parent of itself and an unchanged right sibling, which is empty if this is.
@@ -487,10 +505,10 @@ impl Subtree {
     /// Becomes the parent of a left sibling that was on a path too, and itself.
     fn join(&mut self, left: &Self, level: usize) {
         if self.changed {
-            append_left(left.new(level), &mut self.new);
+            append_left(left.after(level), &mut self.new);
         } else if left.changed {
             let mut new = [0; 8];
-            compress_into(&left.new, self.old(level), &mut new);
+            compress_into(&left.new, self.before(level), &mut new);
             (self.new, self.changed) = (new, true);
         }
         // Right of what was empty all was empty.
@@ -550,9 +568,10 @@ impl Walk<'_> {
                 let right = if is_last { &empty.0 } else { self.sibling()? };
                 subtree.join_right(right);
             } else if next_waiting == level {
-                if let Some((_, left)) = self.waiting.pop() {
-                    subtree.join(&left, level);
+                if let Some((_, left)) = self.waiting.last() {
+                    subtree.join(left, level);
                 }
+                self.waiting.pop();
                 next_waiting = self.waiting.last().map_or(usize::MAX, |(level, _)| *level);
             } else {
                 let left = self.sibling()?;
