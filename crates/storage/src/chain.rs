@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, Bloom, U256};
 use cairn_primitives::PriorityTx;
+use cairn_primitives::priority::{empty_queue_hash, roll_priority_hash};
 use redb::{ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
 use crate::db::{META, Storage, decode, encode, read_u64};
@@ -35,6 +36,10 @@ pub(crate) const CODES: TableDefinition<&[u8; 32], &[u8]> = TableDefinition::new
 pub(crate) const CODE_BLOCK: TableDefinition<&[u8; 32], u64> = TableDefinition::new("code_block");
 
 const META_NEXT_PRIORITY: &str = "next_priority_id";
+const META_L1_CURSOR: &str = "l1_cursor";
+
+/// A stored operation: the queue's rolling hash with it, and itself.
+type StoredOp = (B256, PriorityTx);
 
 /// Most priority operations that wait to be included.
 pub const MAX_WAITING_PRIORITY_OPS: u64 = 1 << 20;
@@ -231,25 +236,45 @@ impl Storage {
         table.range((block, 0)..=(block, u32::MAX))?.map(|row| decode(row?.1.value())).collect()
     }
 
-    /// Stores priority operations that L1 shows. Operations that no block has consumed yet are replaced (L1 may have reorganised); those
-    /// that one has must be the same.
+    /// Stores priority operations that L1 shows, and the L1 block up to which everything was taken, at once. Operations that no block has
+    /// consumed yet are replaced (L1 may have reorganised); those that one has must be the same.
     ///
     /// # Errors
     /// [`StorageError::Order`] when they leave a gap, [`StorageError::PriorityConflict`], or a fault of the disk.
-    pub fn put_priority_ops(&self, ops: &[PriorityTx], l1_block: u64) -> Result<()> {
-        if ops.is_empty() {
-            return Ok(());
-        }
+    pub fn put_priority_ops(&self, ops: &[PriorityTx], l1_cursor: u64) -> Result<()> {
         let txn = self.inner.chain.begin_write()?;
         {
-            let next = read_u64(&txn.open_table(META)?, META_NEXT_PRIORITY)?.unwrap_or(0);
+            let mut meta = txn.open_table(META)?;
+            let next = read_u64(&meta, META_NEXT_PRIORITY)?.unwrap_or(0);
             let mut table = txn.open_table(PRIORITY)?;
             for op in ops {
-                put_priority_op(&mut table, op, l1_block, next)?;
+                put_priority_op(&mut table, op, next)?;
             }
+            meta.insert(META_L1_CURSOR, &l1_cursor.to_be_bytes()[..])?;
         }
         txn.commit()?;
         Ok(())
+    }
+
+    /// L1 block up to which priority operations were taken; 0 at first.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub fn l1_cursor(&self) -> Result<u64> {
+        let txn = self.inner.chain.begin_read()?;
+        Ok(read_u64(&txn.open_table(META)?, META_L1_CURSOR)?.unwrap_or(0))
+    }
+
+    /// Index of the next operation due from L1, and the queue's rolling hash of all before it.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub fn priority_queue(&self) -> Result<(u64, B256)> {
+        let txn = self.inner.chain.begin_read()?;
+        match txn.open_table(PRIORITY)?.last()? {
+            None => Ok((0, empty_queue_hash())),
+            Some((id, v)) => Ok((id.value() + 1, decode::<StoredOp>(v.value())?.0)),
+        }
     }
 
     /// Forgets operations from `id` on that no block has consumed (L1 reorganised them away).
@@ -260,7 +285,8 @@ impl Storage {
         let txn = self.inner.chain.begin_write()?;
         {
             let next = read_u64(&txn.open_table(META)?, META_NEXT_PRIORITY)?.unwrap_or(0);
-            txn.open_table(PRIORITY)?.retain_in(id.max(next).., |_, _| false)?;
+            let mut table = txn.open_table(PRIORITY)?;
+            table.retain_in(id.max(next).., |_, _| false)?;
         }
         txn.commit()?;
         Ok(())
@@ -274,14 +300,14 @@ impl Storage {
         let txn = self.inner.chain.begin_read()?;
         let table = txn.open_table(PRIORITY)?;
         let rows = table.range(from..)?.take(limit);
-        rows.map(|row| decode::<(u64, PriorityTx)>(row?.1.value()).map(|(_, op)| op)).collect()
+        rows.map(|row| decode::<StoredOp>(row?.1.value()).map(|(_, op)| op)).collect()
     }
 
-    /// One priority operation with the L1 block that showed it.
+    /// One priority operation, with the queue's rolling hash after it.
     ///
     /// # Errors
     /// A fault of the database.
-    pub fn priority_op(&self, id: u64) -> Result<Option<(u64, PriorityTx)>> {
+    pub fn priority_op(&self, id: u64) -> Result<Option<(B256, PriorityTx)>> {
         let txn = self.inner.chain.begin_read()?;
         txn.open_table(PRIORITY)?.get(id)?.map(|v| decode(v.value())).transpose()
     }
@@ -305,13 +331,11 @@ impl Storage {
     }
 }
 
-fn put_priority_op(
-    table: &mut redb::Table<'_, u64, &'static [u8]>,
-    op: &PriorityTx,
-    l1_block: u64,
-    next: u64,
-) -> Result<()> {
-    let known = table.get(op.id)?.map(|v| decode::<(u64, PriorityTx)>(v.value())).transpose()?;
+fn put_priority_op(table: &mut redb::Table<'_, u64, &'static [u8]>, op: &PriorityTx, next: u64) -> Result<()> {
+    let stored = |table: &redb::Table<'_, u64, &'static [u8]>, id: u64| -> Result<Option<StoredOp>> {
+        table.get(id)?.map(|v| decode(v.value())).transpose()
+    };
+    let known = stored(table, op.id)?;
     if op.id < next {
         return match known {
             Some((_, k)) if k.hash != op.hash => {
@@ -323,11 +347,22 @@ fn put_priority_op(
     if op.id >= next + MAX_WAITING_PRIORITY_OPS {
         return Err(StorageError::Order { what: "priority operation", got: op.id, expected: next });
     }
-    let end = table.last()?.map_or(next, |(k, _)| (k.value() + 1).max(next));
-    if op.id > end {
-        return Err(StorageError::Order { what: "priority operation", got: op.id, expected: end });
+    let before = match op.id.checked_sub(1) {
+        None => empty_queue_hash(),
+        Some(id) => match stored(table, id)? {
+            Some((rolling, _)) => rolling,
+            None => {
+                let expected = table.last()?.map_or(0, |(k, _)| k.value() + 1);
+                return Err(StorageError::Order { what: "priority operation", got: op.id, expected });
+            }
+        },
+    };
+    if known.is_some_and(|(_, k)| k.hash != op.hash) {
+        // L1 reorganised: what followed the old operation is void too.
+        table.retain_in(op.id.., |_, _| false)?;
     }
-    table.insert(op.id, &encode(&(l1_block, op))?[..])?;
+    let rolling = roll_priority_hash(before, op.hash);
+    table.insert(op.id, &encode(&(rolling, op))?[..])?;
     Ok(())
 }
 

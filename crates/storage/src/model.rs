@@ -1,6 +1,6 @@
 //! The records that the store keeps. They are encoded with postcard; a change of any of them is a change of [`FORMAT_VERSION`].
 
-use alloy_primitives::{Address, B256, Bloom, Bytes, KECCAK256_EMPTY, U256};
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 use cairn_primitives::batch::{BatchStatus, PublicInput, StoredBatchInfo};
 use cairn_primitives::da::{BlobClaim, DaMode};
 use cairn_primitives::{BlockHeader, FeeParams, L2ToL1Log};
@@ -116,8 +116,6 @@ pub struct ReceiptRecord {
     pub logs: Vec<LogRecord>,
     /// L2->L1 logs.
     pub l2_to_l1_logs: Vec<L2ToL1Log>,
-    /// Bloom of the events.
-    pub bloom: Option<Box<Bloom>>,
 }
 
 /// A sealed batch.
@@ -172,6 +170,8 @@ pub struct L1Tx {
     pub block: u64,
     /// Timestamp of that block, in seconds.
     pub timestamp: u64,
+    /// Gas used; `None` when it was found again after a crash.
+    pub gas_used: Option<u64>,
 }
 
 /// How far a batch is on the settlement layer.

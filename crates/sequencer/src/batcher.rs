@@ -1,0 +1,260 @@
+//! The thread that seals batches: tree proof, witness, data availability, a check of its own work, and the store.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::Instant;
+
+use alloy_primitives::{B256, keccak256};
+use c_kzg::{Blob, ethereum_kzg_settings};
+use cairn_primitives::da::{DaMode, to_blobs};
+use cairn_primitives::{FeeParams, LogTree, StoredBatchInfo};
+use cairn_state::{Tree, TreeChanges};
+use cairn_stf::batch::build::BatchStart;
+use cairn_stf::batch::{BatchBuilder, PreparedBatch, SealedBatch};
+use cairn_stf::{BatchUsage, BlockOutput, RecoveredTx, prove_batch};
+use cairn_storage::{BatchRecord, BatchTree};
+
+use crate::clock::unix_now_ms;
+use crate::error::SequencerError;
+use crate::shared::Shared;
+
+/// Batches that wait to be sealed; at this many, no block is built.
+const QUEUE: usize = 4;
+
+/// A batch that blocks still enter.
+#[derive(Debug)]
+pub(crate) struct OpenBatch {
+    /// Its number.
+    pub(crate) number: u64,
+    /// What it holds so far.
+    pub(crate) usage: BatchUsage,
+    /// Its blocks with their transactions.
+    pub(crate) blocks: Vec<(BlockOutput, Vec<Arc<RecoveredTx>>)>,
+    /// When its first block with a transaction was built.
+    pub(crate) since: Instant,
+    /// Fee parameters of its blocks, when they are known.
+    pub(crate) fees: Option<FeeParams>,
+}
+
+/// Most blocks of a batch.
+const MAX_BLOCKS: usize = 2_000;
+
+
+impl OpenBatch {
+    pub(crate) fn new(number: u64) -> Self {
+        Self { number, usage: BatchUsage::default(), blocks: Vec::new(), since: Instant::now(), fees: None }
+    }
+
+    /// True when it holds as many blocks as it may.
+    pub(crate) fn is_long(&self) -> bool {
+        self.blocks.len() >= MAX_BLOCKS
+    }
+
+    /// The batch after this one, empty.
+    pub(crate) fn successor(&self) -> Self {
+        Self::new(self.number + 1)
+    }
+
+    pub(crate) fn add(&mut self, mut output: BlockOutput, txs: &[Arc<RecoveredTx>]) {
+        if self.usage.txs == 0 {
+            self.since = Instant::now();
+        }
+        self.usage.add(&output.usage);
+        // Receipts are in the store; the batch does not need them.
+        output.results = Vec::new();
+        self.blocks.push((output, txs.to_vec()));
+    }
+}
+
+/// Where batches are handed over.
+pub(crate) struct BatchSender {
+    sender: SyncSender<OpenBatch>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl BatchSender {
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) >= QUEUE
+    }
+
+    pub(crate) fn send(&self, batch: OpenBatch) -> Result<(), SequencerError> {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        self.sender.send(batch).map_err(|_| SequencerError::Stopped("batches are no longer sealed".into()))
+    }
+}
+
+/// The two ends of the queue of batches.
+pub(crate) fn queue(shared: Arc<Shared>) -> (BatchSender, Batcher) {
+    let (sender, receiver) = std::sync::mpsc::sync_channel(QUEUE);
+    let waiting = Arc::new(AtomicUsize::new(0));
+    (BatchSender { sender, waiting: waiting.clone() }, Batcher { shared, receiver, waiting })
+}
+
+pub(crate) struct Batcher {
+    shared: Arc<Shared>,
+    receiver: Receiver<OpenBatch>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Batcher {
+    pub(crate) fn run(self) {
+        while let Ok(batch) = self.receiver.recv() {
+            let (number, started) = (batch.number, Instant::now());
+            match seal(&self.shared, batch) {
+                Ok(record) => tracing::info!(
+                    batch = number,
+                    txs = record.tx_count,
+                    pubdata = record.pubdata_len,
+                    ms = started.elapsed().as_millis() as u64,
+                    "sealed"
+                ),
+                Err(e) => {
+                    self.shared.halt(&e);
+                    return;
+                }
+            }
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            self.shared.wake();
+        }
+    }
+}
+
+/// Seals a batch into the store.
+fn seal(shared: &Shared, batch: OpenBatch) -> Result<BatchRecord, SequencerError> {
+    let number = batch.number;
+    let fault = |e: &dyn std::fmt::Display| SequencerError::Batch { batch: number, reason: e.to_string() };
+    let prev = shared.storage.batch_info(number - 1)?;
+    let usage = batch.usage;
+    let fees = fees_of(shared, &batch)?;
+    let (prepared, tree, logs) = prepare(shared, batch, &prev, fees)?;
+    let da_mode = shared.config.batches.da_mode;
+    let hashes = if da_mode == DaMode::Blobs { blob_hashes(prepared.pubdata()).map_err(|e| fault(&e))? } else { Vec::new() };
+    let sealed = prepared.seal(da_mode, hashes.clone()).map_err(|e| fault(&e))?;
+    if shared.config.batches.self_check {
+        self_check(number, &sealed)?;
+    }
+    let changes = tree_changes(number, &tree, &sealed)?;
+    let record = record_of(number, &sealed, &prev, usage, fees, da_mode, &hashes).map_err(|e| fault(&e))?;
+    shared.storage.seal_batch(cairn_storage::SealedBatch {
+        record: record.clone(),
+        pubdata: &sealed.result.pubdata,
+        witness: &sealed.witness,
+        logs: &logs,
+        tree: changes,
+    })?;
+    Ok(record)
+}
+
+/// Fee parameters of a batch: those of its first block.
+fn fees_of(shared: &Shared, batch: &OpenBatch) -> Result<FeeParams, SequencerError> {
+    let header = &batch.blocks[0].0.header;
+    let block = shared.storage.block(header.number)?;
+    let gas_per_pubdata = block.map_or(shared.config.fees.gas_per_pubdata, |b| b.gas_per_pubdata);
+    Ok(FeeParams { base_fee: header.base_fee, gas_per_pubdata })
+}
+
+type Logs = Vec<(u64, cairn_primitives::L2ToL1Log)>;
+
+/// Feeds the blocks to the state-transition function's builder and has the tree prove what they touched.
+fn prepare(
+    shared: &Shared,
+    batch: OpenBatch,
+    prev: &StoredBatchInfo,
+    fees: FeeParams,
+) -> Result<(PreparedBatch, Tree<BatchTree>, Logs), SequencerError> {
+    let number = batch.number;
+    let fault = |e: &dyn std::fmt::Display| SequencerError::Batch { batch: number, reason: e.to_string() };
+    let storage = &shared.storage;
+    let first = batch.blocks[0].0.header.number;
+    let prev_header = storage.block(first - 1)?.ok_or_else(|| fault(&"the block before it is missing"))?.header;
+    let mut builder = BatchBuilder::new(BatchStart {
+        config: shared.config.chain.clone(),
+        guest_program_id: shared.config.guest_program_id,
+        fees,
+        operator: shared.config.operator,
+        batch_number: number,
+        prev_state_root: prev.stateRoot,
+        prev_leaf_count: prev.leafCount,
+        priority_ops_hash_before: prev.priorityOpsHashAfter,
+        prev_header,
+    });
+    let mut logs = Logs::new();
+    let last = batch.blocks[batch.blocks.len() - 1].0.header.number;
+    for (output, txs) in batch.blocks {
+        logs.extend(output.l2_to_l1_logs.iter().map(|l| (output.header.number, *l)));
+        builder.add_block(&output, txs.iter().map(AsRef::as_ref)).map_err(|e| fault(&e))?;
+    }
+    let tree = Tree::new(storage.tree()?);
+    let witness = tree.prove(&builder.tree_keys()).map_err(|e| fault(&e))?;
+    let state = storage.state_at(last)?.ok_or_else(|| fault(&"its last block is missing"))?;
+    let code = |hash| state.code(hash).ok().flatten();
+    let header = |n| storage.block(n).ok().flatten().map(|b| b.header);
+    let prepared = builder.prepare(witness, code, header).map_err(|e| fault(&e))?;
+    Ok((prepared, tree, logs))
+}
+
+/// Versioned hashes of the blobs that carry `pubdata` (EIP-4844: `0x01 || sha256(commitment)[1..]`).
+pub(crate) fn blob_hashes(pubdata: &[u8]) -> Result<Vec<B256>, Box<dyn std::error::Error>> {
+    let settings = ethereum_kzg_settings(0);
+    let mut out = Vec::new();
+    for bytes in to_blobs(pubdata)? {
+        let blob = Blob::from_bytes(&bytes)?;
+        let commitment = settings.blob_to_kzg_commitment(&blob)?;
+        out.push(alloy_eips::eip4844::kzg_to_versioned_hash(commitment.to_bytes().as_slice()));
+    }
+    Ok(out)
+}
+
+/// Executes the batch again from its witness alone: what the VM will run must come to what was built.
+fn self_check(batch: u64, sealed: &SealedBatch) -> Result<(), SequencerError> {
+    let fail = |reason: String| SequencerError::SelfCheck { batch, reason };
+    let again = prove_batch(&sealed.witness).map_err(|e| fail(e.to_string()))?;
+    let built = sealed.public_input().hash();
+    if again != built {
+        return Err(fail(format!("public input {built} was built, its witness gives {again}")));
+    }
+    Ok(())
+}
+
+/// What the node's own tree makes of the writes must be what the witness makes of them.
+fn tree_changes(batch: u64, tree: &Tree<BatchTree>, sealed: &SealedBatch) -> Result<TreeChanges, SequencerError> {
+    let fail = |reason: String| SequencerError::SelfCheck { batch, reason };
+    let (update, changes) = tree.compute(&sealed.writes).map_err(|e| fail(e.to_string()))?;
+    if update != sealed.result.update {
+        let (ours, theirs) = (update.root, sealed.result.update.root);
+        return Err(fail(format!("the tree's root is {ours}, the witness gives {theirs}")));
+    }
+    Ok(changes)
+}
+
+fn record_of(
+    number: u64,
+    sealed: &SealedBatch,
+    prev: &StoredBatchInfo,
+    usage: BatchUsage,
+    fee_params: FeeParams,
+    da_mode: DaMode,
+    hashes: &[B256],
+) -> Result<BatchRecord, Box<dyn std::error::Error>> {
+    let (public_input, pubdata) = (sealed.public_input().clone(), &sealed.result.pubdata);
+    debug_assert_eq!(public_input.batch_number, number);
+    let total = prev.priorityOpsCount + public_input.priority_ops_count;
+    let blob_claims =
+        if da_mode == DaMode::Blobs { cairn_stf::da::blob_claims(pubdata, hashes)? } else { Vec::new() };
+    Ok(BatchRecord {
+        info: StoredBatchInfo::from_public_input(&public_input, total),
+        tx_count: usage.txs,
+        priority_count: public_input.priority_ops_count,
+        gas_used: usage.gas,
+        fee_params,
+        da_mode,
+        pubdata_hash: keccak256(pubdata),
+        pubdata_len: pubdata.len() as u64,
+        blob_claims,
+        logs_root: LogTree::new(&sealed.result.logs)?.root(),
+        logs_count: sealed.result.logs.len() as u64,
+        sealed_at_ms: unix_now_ms(),
+        public_input,
+    })
+}

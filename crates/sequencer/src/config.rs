@@ -1,0 +1,113 @@
+//! What the operator sets.
+
+use std::time::Duration;
+
+use alloy_primitives::{Address, B256};
+use cairn_primitives::da::DaMode;
+use cairn_primitives::{ChainConfig, FeeParams};
+use cairn_stf::BatchLimits;
+
+/// When blocks are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockTime {
+    /// As soon as a transaction waits; under load, blocks gather what arrives while the one before is built.
+    Instant,
+    /// At most one every so often, and only when a transaction waits.
+    Interval(Duration),
+    /// Only when asked (`evm_mine`).
+    Manual,
+}
+
+/// Bounds of the mempool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MempoolLimits {
+    /// Most transactions.
+    pub transactions: usize,
+    /// Most bytes of encoded transactions.
+    pub bytes: usize,
+    /// Most senders.
+    pub senders: usize,
+    /// Most transactions of one sender, and so the widest nonce gap.
+    pub per_sender: usize,
+    /// How long a transaction behind a nonce gap is kept.
+    pub queued_lifetime: Duration,
+    /// Least tip, in wei.
+    pub min_tip: u128,
+}
+
+impl Default for MempoolLimits {
+    fn default() -> Self {
+        Self {
+            transactions: 50_000,
+            bytes: 256 << 20,
+            senders: 20_000,
+            per_sender: 16_384,
+            queued_lifetime: Duration::from_secs(3 * 3600),
+            min_tip: 0,
+        }
+    }
+}
+
+/// When batches are sealed, and what is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchConfig {
+    /// What one batch may hold.
+    pub limits: BatchLimits,
+    /// Oldest that a batch with a transaction gets before it is sealed; `None` seals by the other criteria only.
+    pub max_age: Option<Duration>,
+    /// How pubdata reaches L1.
+    pub da_mode: DaMode,
+    /// Execute each batch again, statelessly from its witness, before it is stored, and refuse it when any byte of the result differs.
+    pub self_check: bool,
+    /// Most batches that are sealed and not yet executed on L1; at this many, no block is built and no transaction accepted.
+    pub max_unsettled: u64,
+}
+
+impl Default for BatchConfig {
+    fn default() -> Self {
+        Self {
+            limits: BatchLimits::default(),
+            max_age: Some(Duration::from_secs(5)),
+            da_mode: DaMode::Blobs,
+            self_check: true,
+            max_unsettled: 10_000,
+        }
+    }
+}
+
+/// The sequencer's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SequencerConfig {
+    /// The chain.
+    pub chain: ChainConfig,
+    /// Receives the fees; part of every batch's public input.
+    pub operator: Address,
+    /// Fee parameters from the first batch on (see [`crate::Sequencer::set_fee_params`]).
+    pub fees: FeeParams,
+    /// Program that proofs must be of; part of every batch's public input.
+    pub guest_program_id: B256,
+    /// When blocks are built.
+    pub block_time: BlockTime,
+    /// Bounds of the mempool.
+    pub mempool: MempoolLimits,
+    /// When batches are sealed.
+    pub batches: BatchConfig,
+    /// Whether development methods (time, mining) are answered.
+    pub dev: bool,
+}
+
+impl SequencerConfig {
+    /// Defaults for a chain.
+    pub fn new(chain: ChainConfig, operator: Address) -> Self {
+        Self {
+            chain,
+            operator,
+            fees: FeeParams::default(),
+            guest_program_id: B256::ZERO,
+            block_time: BlockTime::Instant,
+            mempool: MempoolLimits::default(),
+            batches: BatchConfig::default(),
+            dev: false,
+        }
+    }
+}
