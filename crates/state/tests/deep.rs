@@ -4,7 +4,9 @@ use std::convert::Infallible;
 
 use alloy_primitives::{Address, U256};
 use cairn_state::{
-    CAPACITY, Digest, Key, Leaf, Tree, TreeMeta, TreeReader, WitnessError, Write, update::PlanError,
+    CAPACITY, Digest, Key, Leaf, Tree, TreeMeta, TreeReader, WitnessError, Write,
+    digest::{EMPTY, compress},
+    update::PlanError,
 };
 
 const FAR: u64 = 1 << 35;
@@ -13,7 +15,7 @@ fn key(n: u32) -> Key {
     Key::slot(&Address::ZERO, &U256::from(n))
 }
 
-/// The sentinels and one leaf far away; every other subtree left of it has an invented digest.
+/// The sentinels and one leaf far away; subtrees without any of them have an invented digest.
 #[derive(Clone)]
 struct Far {
     leaf: Leaf,
@@ -25,6 +27,24 @@ impl Far {
     fn new(value: u64) -> Self {
         let leaf = Leaf { key: key(1), value: U256::from(value), next_key: Key::MAX };
         Self { leaf, root: Digest::ZERO, leaf_count: FAR + 2 }
+    }
+
+    /// True above the leaves that exist and at the tree's right edge, invented elsewhere.
+    fn digest(&self, level: u8, index: u64) -> Digest {
+        let positions = index << level..(index + 1) << level;
+        if positions.start >= self.leaf_count {
+            return EMPTY[usize::from(level)];
+        }
+        let is_known = [0, 1, FAR].iter().any(|known| positions.contains(known));
+        if level == 0 && is_known {
+            return self.leaf(index).unwrap().unwrap().hash();
+        }
+        if is_known || positions.contains(&self.leaf_count) {
+            let child = |i| self.digest(level - 1, 2 * index + i);
+            return compress(&child(0), &child(1));
+        }
+        let words = [u32::from(level), index as u32, (index >> 32) as u32, 9, 9, 9, 9, 9];
+        Digest::from_words(words.map(|w| w >> 2)).unwrap()
     }
 }
 
@@ -45,9 +65,7 @@ impl TreeReader for Far {
     }
 
     fn node(&self, level: u8, index: u64) -> Result<Option<Digest>, Infallible> {
-        let words = [u32::from(level), index as u32, (index >> 32) as u32, 9, 9, 9, 9, 9];
-        let exists = index << level < self.leaf_count;
-        Ok(exists.then(|| Digest::from_words(words.map(|w| w >> 2)).unwrap()))
+        Ok((index << level < self.leaf_count).then(|| self.digest(level, index)))
     }
 
     fn predecessor(&self, key: &Key) -> Result<Option<(Key, u64)>, Infallible> {
@@ -82,6 +100,7 @@ fn far_positions_agree_between_walk_and_levels() {
     let keys = [below, far, above, Key::MAX];
     let mut before = Far::new(5);
     before.root = walked_root(&before, &keys);
+    assert_eq!(before.root, before.digest(40, 0));
     assert_eq!(before.root, walked_root(&before, &[far]), "any witness finds the same root");
 
     // A change of the far leaf alone: the levels find what the walk finds in the store that has the new value.
