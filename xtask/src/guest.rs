@@ -25,7 +25,7 @@ const TARGET: &str = "riscv32im-risc0-zkvm-elf";
 const RUSTC_VERSION: &str = "rustc 1.96.0";
 const PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld"];
 /// The programs: the binary's name in the guest workspace.
-const PROGRAMS: [&str; 2] = ["accel-test", "fib"];
+const PROGRAMS: [&str; 3] = ["accel-test", "batch", "fib"];
 /// Crates of the main workspace that the guest is built from.
 const SHARED_CRATES: [&str; 4] = ["primitives", "accel", "state", "stf"];
 const ZSTD_LEVEL: i32 = 19;

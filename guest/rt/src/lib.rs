@@ -1,13 +1,12 @@
 //! What a program needs to run in the Cairn VM: the entry point, a bump allocator, memory functions, the panic handler and the input.
 #![no_std]
-#![no_builtins]
 
 extern crate alloc;
 
 mod heap;
-mod memory;
 
 use cairn_accel::sys;
+use cairn_guest_mem as _;
 
 core::arch::global_asm!(
     ".section .text._start",

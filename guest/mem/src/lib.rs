@@ -1,6 +1,8 @@
 //! `memcpy` and its relatives. Copies of 32 bytes between aligned addresses are one ecall; the rest goes by words where both sides allow it.
 //!
-//! The crate is `no_builtins`, so that these loops are not turned into calls of themselves.
+//! The crate is `no_builtins`, so that these loops are not turned into calls of themselves. Such a crate takes no part in link-time optimisation, so nothing else is here.
+#![no_std]
+#![no_builtins]
 
 use cairn_accel::sys;
 
