@@ -345,6 +345,9 @@ contract BatchesTest is Fixture {
         vm.warp(block.timestamp + 30 days + 1);
         _expectCommitRevert(b, abi.encodeWithSelector(BatchTimestampTooOld.selector, b.firstTimestamp, block.timestamp));
         vm.prank(ADMIN);
+        vm.expectRevert(abi.encodeWithSelector(ValueOutOfBounds.selector, 31 days, 1 days, 30 days));
+        chain.setMaxBatchAge(31 days);
+        vm.prank(address(timelock));
         chain.setMaxBatchAge(31 days);
         vm.prank(VALIDATOR);
         chain.commitBatches(last[CHAIN], _one(b));
@@ -424,7 +427,7 @@ contract BatchesTest is Fixture {
         chain.setL1GasPerPubdataByte(65);
         vm.expectRevert(abi.encodeWithSelector(ValueOutOfBounds.selector, 0, 1, type(uint128).max));
         chain.setTokenMultiplier(1, 0);
-        vm.expectRevert(abi.encodeWithSelector(ValueOutOfBounds.selector, 1 hours, 1 days, 3650 days));
+        vm.expectRevert(abi.encodeWithSelector(ValueOutOfBounds.selector, 1 hours, 1 days, 30 days));
         chain.setMaxBatchAge(1 hours);
         chain.setL1GasPerPubdataByte(16);
         chain.setTokenMultiplier(3, 2);

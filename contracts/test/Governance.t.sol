@@ -76,7 +76,14 @@ contract GovernanceTest is Fixture {
         nullifier.setL1AssetRouter(address(router));
         vm.expectRevert(AlreadySet.selector);
         router.setNativeTokenVault(vault);
+        address implementation = address(new ZKChain());
+        vm.expectRevert(AlreadySet.selector);
+        bridgehub.setAddresses(address(vault), address(messageRoot), implementation);
+        vm.expectRevert(AlreadySet.selector);
+        bridgehub.setAddresses(address(router), address(vault), implementation);
+        bridgehub.setAddresses(address(router), address(messageRoot), implementation);
         vm.stopPrank();
+        assertEq(bridgehub.zkChainImplementation(), implementation, "for new chains");
     }
 
     function test_a_guardian_only_pauses() public {

@@ -24,7 +24,12 @@ pub fn run<S: AsRef<str>>(args: &[S]) -> Result<(), Box<dyn Error>> {
         }
         Some("check") => {
             install(&dir)?;
-            call(Command::new("node").args(["build.mjs", "--check"]).current_dir(&dir))
+            call(Command::new("node").args(["build.mjs", "--check"]).current_dir(&dir))?;
+            call(
+                Command::new("node")
+                    .args(["test/vectors/generate.mjs", "--check"])
+                    .current_dir(&dir),
+            )
         }
         Some("test") => {
             install(&dir)?;

@@ -43,7 +43,8 @@ contract Bridgehub is IBridgehub, Governed, ReentrancyGuardTransient {
     // Administration
 
     /// @inheritdoc IBridgehub
-    /// @dev The implementation only concerns chains created from now on; those that exist are upgraded one by one.
+    /// @dev Router and message root are set once (they are proxies: what is behind them can change). The implementation only concerns chains created
+    /// from now on; those that exist are upgraded one by one.
     function setAddresses(address assetRouter_, address messageRoot_, address zkChainImplementation_)
         external
         onlyOwner
@@ -51,6 +52,7 @@ contract Bridgehub is IBridgehub, Governed, ReentrancyGuardTransient {
         if (assetRouter_.code.length == 0) revert NotAContract(assetRouter_);
         if (messageRoot_.code.length == 0) revert NotAContract(messageRoot_);
         if (zkChainImplementation_.code.length == 0) revert NotAContract(zkChainImplementation_);
+        if (assetRouter != address(0) && (assetRouter != assetRouter_ || messageRoot != messageRoot_)) revert AlreadySet();
         assetRouter = assetRouter_;
         messageRoot = messageRoot_;
         zkChainImplementation = zkChainImplementation_;

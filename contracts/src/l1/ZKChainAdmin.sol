@@ -11,7 +11,8 @@ abstract contract ZKChainAdmin is ZKChainBase {
     uint32 internal constant MAX_L1_GAS_PER_PUBDATA_BYTE = 64;
     uint64 internal constant FEE_PARAMS_GRACE = 1 days;
     uint64 internal constant MIN_BATCH_AGE = 1 days;
-    uint64 internal constant MAX_BATCH_AGE = 3650 days;
+    uint64 internal constant MAX_BATCH_AGE = 30 days;
+    uint64 internal constant MAX_BATCH_AGE_BY_OWNER = 3650 days;
 
     // The chain's admin
 
@@ -61,8 +62,13 @@ abstract contract ZKChainAdmin is ZKChainBase {
     }
 
     /// @inheritdoc IZKChain
-    function setMaxBatchAge(uint64 value) external onlyAdmin {
-        if (value < MIN_BATCH_AGE || value > MAX_BATCH_AGE) revert ValueOutOfBounds(value, MIN_BATCH_AGE, MAX_BATCH_AGE);
+    /// @dev An operator that lets L2's clock stand still could put off deadlines of priority operations: so the admin's bound is tight. Only the owner may
+    /// go beyond it, for a chain that was down for longer.
+    function setMaxBatchAge(uint64 value) external {
+        bool byOwner = msg.sender == IBridgehub(s.bridgehub).owner();
+        if (!byOwner && msg.sender != s.admin) revert Unauthorized(msg.sender);
+        uint64 max = byOwner ? MAX_BATCH_AGE_BY_OWNER : MAX_BATCH_AGE;
+        if (value < MIN_BATCH_AGE || value > max) revert ValueOutOfBounds(value, MIN_BATCH_AGE, max);
         emit NewMaxBatchAge(s.maxBatchAge, value);
         s.maxBatchAge = value;
     }

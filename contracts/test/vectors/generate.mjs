@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// Writes public_input.json: formats that Solidity and Rust must agree on, computed here a third time from ARCHITECTURE.md.
+// Writes (or with --check compares) public_input.json: formats that Solidity and Rust must agree on, computed here a third time from ARCHITECTURE.md.
 import { createRequire } from 'node:module';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -142,4 +142,10 @@ const vector = {
   stored_batch, stored_batch_hash: hash(words(...Object.values(stored_batch))),
   attestation,
 };
-writeFileSync(join(here, 'public_input.json'), JSON.stringify(vector, null, 2) + '\n');
+const file = join(here, 'public_input.json');
+const out = JSON.stringify(vector, null, 2) + '\n';
+if (!process.argv.includes('--check')) writeFileSync(file, out);
+else if (readFileSync(file, 'utf8') !== out) {
+  console.error('public_input.json is not what generate.mjs computes; run: node test/vectors/generate.mjs');
+  process.exit(1);
+}
