@@ -5,6 +5,10 @@ use cairn_vm::ProgramImage;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().collect();
+    if std::env::var_os("SPANS").is_some() {
+        use tracing_subscriber::fmt::format::FmtSpan;
+        tracing_subscriber::fmt().with_span_events(FmtSpan::CLOSE).with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG).init();
+    }
     let default = format!("{}/../../guest/elf/fib.elf.zst", env!("CARGO_MANIFEST_DIR"));
     let elf = zstd::decode_all(&std::fs::read(args.get(1).unwrap_or(&default))?[..])?;
     let input = match args.get(2) {
@@ -19,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{:>12} {:>9} rows {:>11} cells {:>5.1}%", chip.name, chip.rows, chip.cells, 100.0 * chip.share);
     }
     println!(
-        "{} cycles in {} shards: {:.1} kHz, {:.1} cells a cycle, {:.0} MiB, {:.1} proven bits; execute {:.2} s, trace {:.2} s, prove {:.2} s; verify {:.0} ms, proof {} bytes",
+        "{} cycles in {} shards: {:.1} kHz, {:.1} cells a cycle, {:.0} MiB, {:.1} proven bits; execute {:.2} s, trace {:.2} s, prove {:.2} s ({:.2} cpu s); verify {:.0} ms, proof {} bytes",
         report.cycles,
         report.shards,
         report.khz,
@@ -29,6 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         report.seconds[0],
         report.seconds[1],
         report.seconds[2],
+        report.cpu_seconds,
         report.verify_ms,
         report.proof_bytes
     );

@@ -24,7 +24,7 @@
 //!
 //! One bus [`LOOKUP`] of width 6 carries every table (so that odd lookups pack in pairs): `(tag, f0, f1, f2, f3, f4)`.
 //! Tags `0..=16`: range check, `f0 < 2^tag`; [`TAG_AND`]: `f2 = f0 & f1` on bytes (`xor = a + b - 2 and`); [`TAG_ECALL`], [`TAG_HALT`]: ecall
-//! descriptors; [`TAG_POW`]: powers of two; [`OP_BASE`]`..`: decoded instructions. Use [`range_check`], [`and_bytes`], [`xor_bytes`].
+//! descriptors; [`TAG_POW`]: powers of two; [`TAG_BYTES`]: pairs of bytes; [`OP_BASE`]`..`: decoded instructions. Use [`range_check`], [`and_bytes`], [`xor_bytes`].
 //!
 //! # Accelerators
 //!
@@ -78,6 +78,8 @@ pub const TAG_ECALL: u32 = 18;
 pub const TAG_HALT: u32 = 19;
 /// Tag of the powers of two: `(cut, 2^cut, 2^(16-cut), left)`.
 pub const TAG_POW: u32 = 20;
+/// Tag of the pairs of bytes.
+pub const TAG_BYTES: u32 = 21;
 /// First tag of decoded instructions.
 pub const OP_BASE: u32 = 32;
 
@@ -180,6 +182,18 @@ pub fn range_check_word<AB: InteractionBuilder<F = F>>(
     let [lo, hi] = word;
     range_check(b, lo, 16, mult.clone());
     range_check(b, hi, 16, mult);
+}
+
+/// Both `x` and `y` are bytes.
+pub fn range_check_bytes<AB: InteractionBuilder<F = F>>(
+    b: &mut AB,
+    x: impl Into<AB::Expr>,
+    y: impl Into<AB::Expr>,
+    mult: impl Into<AB::Expr>,
+) {
+    let zero = AB::Expr::ZERO;
+    let key = [AB::Expr::from_u32(TAG_BYTES), x.into(), y.into(), zero.clone(), zero.clone(), zero];
+    LOOKUP.lookup_key(b, key, Count::bounded(mult.into(), 1));
 }
 
 /// `c = a & b` for bytes `a`, `b` (which it also range-checks).

@@ -22,6 +22,7 @@ pub struct PermUses {
 pub struct Counts {
     range: Vec<u32>,
     and: Vec<u32>,
+    bytes: Vec<u32>,
     program: Vec<u32>,
     perms: HashMap<[u32; 16], PermUses>,
 }
@@ -35,7 +36,7 @@ impl Default for Counts {
 impl Counts {
     /// No lookups yet.
     pub fn new() -> Self {
-        Self { range: vec![0; RANGE_ROWS], and: vec![0; AND_ROWS], program: Vec::new(), perms: HashMap::new() }
+        Self { range: vec![0; RANGE_ROWS], and: vec![0; AND_ROWS], bytes: vec![0; AND_ROWS], program: Vec::new(), perms: HashMap::new() }
     }
 
     /// Counts a [`crate::bus::range_check`] of `value` at `bits <= 16`. A value out of range is not counted: the proof will not balance.
@@ -63,6 +64,12 @@ impl Counts {
     #[inline]
     pub fn and(&mut self, a: u8, b: u8) {
         self.and[usize::from(a) * 256 + usize::from(b)] += 1;
+    }
+
+    /// Counts a [`crate::bus::range_check_bytes`] of two bytes.
+    #[inline]
+    pub fn bytes(&mut self, a: u8, b: u8) {
+        self.bytes[usize::from(a) * 256 + usize::from(b)] += 1;
     }
 
     /// Counts a lookup of row `row` of the program table.
@@ -93,6 +100,7 @@ impl Counts {
     pub fn merge(&mut self, other: Self) {
         self.range.iter_mut().zip(other.range).for_each(|(a, b)| *a += b);
         self.and.iter_mut().zip(other.and).for_each(|(a, b)| *a += b);
+        self.bytes.iter_mut().zip(other.bytes).for_each(|(a, b)| *a += b);
         if other.program.len() > self.program.len() {
             self.program.resize(other.program.len(), 0);
         }
@@ -112,6 +120,11 @@ impl Counts {
     /// Multiplicities of the AND table.
     pub fn and_counts(&self) -> &[u32] {
         &self.and
+    }
+
+    /// Multiplicities of the AND table as pairs of bytes.
+    pub fn bytes_counts(&self) -> &[u32] {
+        &self.bytes
     }
 
     /// The permutations asked for, in a fixed order.

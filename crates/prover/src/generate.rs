@@ -471,6 +471,12 @@ pub fn poseidon2(perms: &[([u32; 16], PermUses)]) -> RowMajorMatrix<F> {
     trace
 }
 
+/// Multiplicities of the table of ANDs and pairs of bytes.
+pub fn and_table(counts: &Counts) -> RowMajorMatrix<F> {
+    let cells = counts.and_counts().iter().zip(counts.bytes_counts()).flat_map(|(&and, &bytes)| [and, bytes].map(F::from_u32)).collect();
+    RowMajorMatrix::new(cells, 2)
+}
+
 /// A table chip's multiplicities.
 pub fn table(counts: impl ExactSizeIterator<Item = u32>, log_rows: usize) -> RowMajorMatrix<F> {
     let mut cells: Vec<F> = counts.map(F::from_u32).collect();

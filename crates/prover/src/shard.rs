@@ -19,8 +19,9 @@ use p3_matrix::Matrix;
 use p3_matrix::dense::RowMajorMatrix;
 use p3_symmetric::{CryptographicHasher, PaddingFreeSponge};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Version of the machine and of the proof format; part of every program id.
 pub const VERSION: u32 = 1;
@@ -147,9 +148,13 @@ pub enum ShardError {
     Panic,
 }
 
-/// The lookups of a chip, two to a column where they are on one bus.
+/// The lookups of a chip, two to a column where they are on one bus. Made once a process: it takes a symbolic evaluation.
 pub fn lookups(chip: &Chip) -> Lookups<F> {
-    Lookups::from_air::<EF, _>(chip).pack_same_bus(&LogUpGadget::new(), 3)
+    static ALL: LazyLock<HashMap<&'static str, Lookups<F>>> = LazyLock::new(|| {
+        let make = |chip: &Chip| Lookups::from_air::<EF, _>(chip).pack_same_bus(&LogUpGadget::new(), 3);
+        Chip::all(None).iter().map(|chip| (chip.name(), make(chip))).collect()
+    });
+    ALL.get(chip.name()).cloned().unwrap_or_default()
 }
 
 /// Seed of a shard's transcript: the key's digest, the chip set, and how many chips there are.
@@ -287,7 +292,7 @@ pub fn traces(program: &Arc<Program>, record: &ShardRecord, nodes: &[Node], stat
     made.extend(call_traces(&all, &record.calls, &mut counts));
     made.push(("poseidon2", generate::poseidon2(&counts.perms())));
     made.push(("range", generate::table(counts.range_counts().iter().copied(), crate::counts::RANGE_ROWS.ilog2() as usize)));
-    made.push(("and", generate::table(counts.and_counts().iter().copied(), crate::counts::AND_ROWS.ilog2() as usize)));
+    made.push(("and", generate::and_table(&counts)));
     let rows = 1usize << program.log_rows();
     made.push(("program", generate::table((0..rows).map(|i| counts.program_count(i)), program.log_rows())));
     made.push(("public", generate::public(record.end_ts())));

@@ -83,6 +83,8 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for JumpChip {
         bool_when(b, c.jalr, carry::<AB>(c.a[1] + c.imm[1] + low - c.high));
         b.assert_zero(c.jalr * (c.next_pc - even - c.high * k::<AB>(1 << 16)));
         b.assert_zero((c.real - c.jalr) * (c.next_pc - c.x));
-        b.assert_zero(c.bit * (c.real - c.jalr));
+        for unused in [c.half, c.bit, c.high] {
+            b.assert_zero(unused * (c.real - c.jalr));
+        }
     }
 }

@@ -190,7 +190,8 @@ impl Chip {
     pub fn columns(&self) -> Vec<ColumnGroup> {
         match self {
             Self::Public(_) => tables::PublicCols::groups(),
-            Self::Program(_) | Self::Range(_) | Self::And(_) => tables::TableCols::groups(),
+            Self::Program(_) | Self::Range(_) => tables::TableCols::groups(),
+            Self::And(_) => tables::AndCols::groups(),
             Self::Poseidon2(_) => poseidon2::Poseidon2Cols::groups(),
             Self::Boundary(_) => boundary::BoundaryCols::groups(),
             Self::Merkle(_) => boundary::MerkleCols::groups(),

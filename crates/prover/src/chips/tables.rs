@@ -2,7 +2,7 @@
 
 use super::boundary::TREE_DEPTH;
 use super::cpu::k;
-use crate::bus::{EXEC, F, LOOKUP, MERKLE, PUBLIC, TAG_AND, TS_STEP};
+use crate::bus::{EXEC, F, LOOKUP, MERKLE, PUBLIC, TAG_AND, TAG_BYTES, TS_STEP};
 use crate::columns;
 use crate::columns::Columns;
 use crate::counts::{AND_ROWS, RANGE_ROWS, fixed_row};
@@ -83,13 +83,23 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for RangeChip {
     }
 }
 
-/// Every `(a, b, a & b)` of bytes.
+columns! {
+    /// Columns of [`AndChip`].
+    pub struct AndCols {
+        /// How often the entry is looked up with its AND; balances the bus.
+        mult: T,
+        /// How often the entry is looked up as a pair of bytes; balances the bus.
+        bytes_mult: T,
+    }
+}
+
+/// Every `(a, b, a & b)` of bytes, and every `(a, b)`.
 #[derive(Clone, Copy, Debug)]
 pub struct AndChip;
 
 impl BaseAir<F> for AndChip {
     fn width(&self) -> usize {
-        1
+        <AndCols<F> as Columns<F>>::WIDTH
     }
     fn preprocessed_trace(&self) -> Option<RowMajorMatrix<F>> {
         let cells = (0..AND_ROWS).flat_map(|i| fixed_row(RANGE_ROWS + i)[1..].to_vec()).map(F::from_u32).collect();
@@ -108,11 +118,13 @@ impl BaseAir<F> for AndChip {
 
 impl<AB: InteractionBuilder<F = F>> Air<AB> for AndChip {
     fn eval(&self, b: &mut AB) {
-        let mult = b.main().current_slice()[0];
+        let main = b.main();
+        let cols = AndCols::of(main.current_slice());
         let entry: [AB::Expr; 3] = core::array::from_fn(|i| b.preprocessed().current_slice()[i].into());
         let [x, y, and] = entry;
         let zero = AB::Expr::ZERO;
-        LOOKUP.table_entry(b, [k::<AB>(TAG_AND), x, y, and, zero.clone(), zero], mult);
+        LOOKUP.table_entry(b, [k::<AB>(TAG_AND), x.clone(), y.clone(), and, zero.clone(), zero.clone()], cols.mult);
+        LOOKUP.table_entry(b, [k::<AB>(TAG_BYTES), x, y, zero.clone(), zero.clone(), zero], cols.bytes_mult);
     }
 }
 

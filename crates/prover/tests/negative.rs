@@ -1,0 +1,199 @@
+//! What a dishonest prover might do: corrupt cells, forge rows, lie in statements, tamper with proofs.
+
+mod common;
+
+use cairn_prover::bus::F;
+use cairn_prover::check::{check, coverage, search_forgeries};
+use cairn_prover::program::HALT_PC;
+use cairn_prover::shard::{ShardError, ShardStatement, traces, verify_shard_with};
+use cairn_prover::verify::{DecodeError, ExecutionProof, MAX_PROOF_BYTES, VerifyError, decode, encode, public_input_bytes, verify_with};
+use common::*;
+use p3_field::PrimeCharacteristicRing;
+use p3_matrix::Matrix;
+
+fn input_of(proof: &ExecutionProof) -> [u8; 32] {
+    public_input_bytes(&proof.shards.iter().find_map(|s| s.statement.committed).unwrap())
+}
+
+fn verdict(proof: &ExecutionProof, input: &[u8; 32]) -> Result<(), VerifyError> {
+    verify_with(&proof.vk.program_id(), input, proof, &FAST)
+}
+
+fn copy(proof: &ExecutionProof) -> ExecutionProof {
+    decode(&encode(proof).unwrap(), MAX_PROOF_BYTES).unwrap()
+}
+
+/// A program that touches every chip but the accelerators, long enough for gaps in time.
+fn everything_run() -> cairn_prover::run::Run {
+    let (mut body, data) = everything();
+    // 9,000 cycles in a loop: registers that the loop leaves alone fall behind by more than 2^16 timestamps.
+    body.extend(li(5, 4500));
+    body.extend([i(cairn_vm::Op::Addi, 5, 5, -1), s(cairn_vm::Op::Bne, 5, 0, -4)]);
+    body.extend([r(cairn_vm::Op::Add, 7, 7, 8), r(cairn_vm::Op::Sltu, 7, 9, 8), i(cairn_vm::Op::Lw, 2, 0, DATA as i32)]);
+    run(program(&body, &data), &[1, 2, 3], 1 << 20)
+}
+
+#[test]
+fn every_column_of_every_chip_is_bound() {
+    let run = everything_run();
+    let instances = all_traces(&run).remove(0);
+    check(&instances).unwrap();
+    let coverage = coverage(&instances, 200);
+    eprintln!("{} of {} columns, {} cells corrupted", coverage.covered, coverage.total, coverage.tried);
+    assert!(coverage.missed.is_empty(), "not noticed: {:?}", coverage.missed);
+    assert_eq!(coverage.covered, coverage.total);
+}
+
+#[test]
+fn random_changes_of_several_cells_forge_nothing() {
+    let run = everything_run();
+    let instances = all_traces(&run).remove(0);
+    let found = search_forgeries(&instances, 4000, 4, 0x9e37_79b9);
+    assert!(found.is_empty(), "{:?}", &found[..found.len().min(5)]);
+}
+
+#[test]
+fn an_execution_in_several_shards_verifies_and_nothing_else_does() {
+    let (body, data) = everything();
+    let run = run(program(&body, &data), &[], 300);
+    assert!(run.shards() >= 3);
+    let honest = prove(&run);
+    let input = input_of(&honest);
+    verdict(&honest, &input).unwrap();
+    assert_eq!(run.execution.public_input(), Some(input));
+
+    // Another program, another public input.
+    let id = honest.vk.program_id();
+    let mut other = id;
+    other[31] ^= 1;
+    assert_eq!(verify_with(&other, &input, &honest, &FAST), Err(VerifyError::Program));
+    let mut other = input;
+    other[0] ^= 1;
+    assert_eq!(verdict(&honest, &other), Err(VerifyError::PublicInput));
+
+    // Partial executions.
+    let last = honest.shards.len() - 1;
+    let mut partial = copy(&honest);
+    partial.shards.pop();
+    assert!(matches!(verdict(&partial, &input), Err(VerifyError::Halt(_))));
+    let mut partial = copy(&honest);
+    partial.shards.remove(0);
+    assert_eq!(verdict(&partial, &input), Err(VerifyError::Chain(0)));
+    let mut partial = copy(&honest);
+    partial.shards.remove(1);
+    assert_eq!(verdict(&partial, &input), Err(VerifyError::Chain(1)));
+    let mut none = copy(&honest);
+    none.shards.clear();
+    assert_eq!(verdict(&none, &input), Err(VerifyError::ShardCount(0)));
+
+    // Reordered and repeated shards.
+    let mut swapped = copy(&honest);
+    swapped.shards.swap(0, 1);
+    assert_eq!(verdict(&swapped, &input), Err(VerifyError::Chain(0)));
+    let mut repeated = copy(&honest);
+    repeated.shards.insert(1, copy(&honest).shards.remove(0));
+    assert_eq!(verdict(&repeated, &input), Err(VerifyError::Chain(1)));
+    let mut doubled = copy(&honest);
+    doubled.shards.push(copy(&honest).shards.remove(last));
+    assert!(verdict(&doubled, &input).is_err());
+
+    // Statements that lie.
+    let lies: [fn(&mut ShardStatement); 6] = [
+        |s| s.pc[0] += 4,
+        |s| s.pc[1] = HALT_PC,
+        |s| s.root[0][3] += F::ONE,
+        |s| s.root[1][7] += F::ONE,
+        |s| s.committed = Some([7; 8]),
+        |s| s.pc[1] = u32::MAX,
+    ];
+    for lie in lies {
+        let mut shard = copy(&honest).shards.remove(0);
+        lie(&mut shard.statement);
+        assert!(verify_shard_with(&honest.vk, &shard, &FAST).is_err());
+    }
+    let mut silent = copy(&honest).shards.remove(last);
+    silent.statement.committed = None;
+    assert!(verify_shard_with(&honest.vk, &silent, &FAST).is_err());
+
+    // Another program's key, another chip set.
+    let mut vk = honest.vk.clone();
+    vk.tables[0] += F::ONE;
+    assert!(verify_shard_with(&vk, &honest.shards[0], &FAST).is_err());
+    let mut vk = honest.vk.clone();
+    vk.entry += 4;
+    assert!(verify_shard_with(&vk, &honest.shards[0], &FAST).is_err());
+    for bit in 0..64 {
+        let mut shard = copy(&honest).shards.remove(0);
+        shard.chips ^= 1 << bit;
+        assert!(verify_shard_with(&honest.vk, &shard, &FAST).is_err(), "chip {bit}");
+    }
+    let mut shard = copy(&honest).shards.remove(0);
+    shard.chips &= !1;
+    assert_eq!(verify_shard_with(&honest.vk, &shard, &FAST), Err(ShardError::ChipSet(shard.chips)));
+}
+
+#[test]
+fn heights_beyond_the_bound_are_refused_before_the_verifier_runs() {
+    let run = run(program(&[], &[]), &[], 1 << 20);
+    let honest = prove(&run);
+    for bits in [22, 30, 63, 64, usize::MAX] {
+        let mut proof = copy(&honest).shards.remove(0);
+        *proof.proof.degree_bits.last_mut().unwrap() = bits;
+        assert!(matches!(verify_shard_with(&honest.vk, &proof, &FAST), Err(ShardError::Shape(_))));
+    }
+    let mut proof = copy(&honest).shards.remove(0);
+    proof.proof.degree_bits.pop();
+    assert!(matches!(verify_shard_with(&honest.vk, &proof, &FAST), Err(ShardError::Shape(_))));
+}
+
+#[test]
+fn corrupted_traces_give_no_acceptable_proof() {
+    let (body, data) = everything();
+    let run = run(program(&body, &data), &[], 1 << 20);
+    let shard = shards(&run).remove(0);
+    let mut key = cairn_prover::shard::ProvingKey::with_params(run.program.clone(), FAST).unwrap();
+    let honest = traces(&run.program, &shard.record, &shard.nodes, &shard.statement);
+    // The result of an instruction, a multiplicity, a digest, a flag.
+    for (name, column) in [("add", 16), ("range", 0), ("boundary", 50), ("mul", 30), ("merkle", 0)] {
+        let mut instances = honest.clone();
+        let instance = instances.iter_mut().find(|i| i.chip.name() == name).unwrap();
+        let width = instance.trace.width();
+        instance.trace.values[3 * width + column] += F::ONE;
+        assert!(check(&instances).is_err());
+        if let Ok(proof) = key.prove(shard.statement.clone(), instances) {
+            assert!(verify_shard_with(&key.vk, &proof, &FAST).is_err(), "{name} {column}");
+        }
+    }
+}
+
+#[test]
+fn the_decoder_takes_exactly_the_encodings() {
+    let run = run(program(&[], &[]), &[], 1 << 20);
+    let honest = prove(&run);
+    let bytes = encode(&honest).unwrap();
+    let read = |bytes: &[u8]| decode::<ExecutionProof>(bytes, MAX_PROOF_BYTES);
+    assert!(read(&bytes).is_ok());
+    assert!(matches!(decode::<ExecutionProof>(&bytes, 100), Err(DecodeError::TooLarge(_))));
+    assert!(read(&[&bytes[..], &[0]].concat()).is_err());
+    for end in [0, 1, 10, 100, bytes.len() / 2, bytes.len() - 1] {
+        assert!(read(&bytes[..end]).is_err());
+    }
+}
+
+#[test]
+fn any_flipped_bit_of_a_proof_is_refused() {
+    let run = run(program(&[], &[]), &[], 1 << 20);
+    let honest = prove(&run);
+    let input = input_of(&honest);
+    let id = honest.vk.program_id();
+    let bytes = encode(&honest).unwrap();
+    // A sample of positions, dense at the start where the structure is.
+    let positions = (0..400).step_by(7).chain((400..bytes.len()).step_by(bytes.len() / 60));
+    for (k, position) in positions.enumerate() {
+        let mut bytes = bytes.clone();
+        bytes[position] ^= 1 << (k % 8);
+        if let Ok(proof) = decode::<ExecutionProof>(&bytes, MAX_PROOF_BYTES) {
+            assert!(verify_with(&id, &input, &proof, &FAST).is_err(), "byte {position}");
+        }
+    }
+}
