@@ -26,6 +26,17 @@ where
     names.iter().try_for_each(|name| heavy(m, name, f.clone()))
 }
 
+/// Registers an action. As their tools expect, `anvil_` names answer null and the others true.
+fn act<F>(m: &mut Module, names: &[&'static str], f: F) -> Registered
+where
+    F: Fn(&Context, &mut Args<'_>) -> Result<()> + Clone + Send + Sync + 'static,
+{
+    names.iter().try_for_each(|name| {
+        let (f, quiet) = (f.clone(), name.starts_with("anvil_"));
+        heavy(m, name, move |ctx, args| f(ctx, args).map(|()| (!quiet).then_some(true)))
+    })
+}
+
 /// `evm_mine`'s parameter: a timestamp or an object.
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -61,7 +72,7 @@ fn evm_mine(ctx: &Context, args: &mut Args<'_>) -> Result<&'static str> {
 }
 
 fn register_mining(m: &mut Module) -> Registered {
-    each(m, &["anvil_mine", "hardhat_mine"], |ctx, args| {
+    act(m, &["anvil_mine", "hardhat_mine"], |ctx, args| {
         let request = MineRequest {
             blocks: args.opt_u64()?.unwrap_or(1),
             interval: args.opt_u64()?,
@@ -71,24 +82,22 @@ fn register_mining(m: &mut Module) -> Registered {
     })?;
     each(m, &["evm_mine"], evm_mine)?;
     each(m, &["anvil_getAutomine", "hardhat_getAutomine"], |ctx, _| ctx.dev()?.automine())?;
-    each(m, &["anvil_setAutomine", "evm_setAutomine"], |ctx, args| {
-        ctx.dev()?.set_automine(args.req()?)?;
-        Ok(true)
+    act(m, &["anvil_setAutomine", "evm_setAutomine"], |ctx, args| {
+        ctx.dev()?.set_automine(args.req()?)
     })?;
-    each(m, &["anvil_setIntervalMining"], |ctx, args| {
+    act(m, &["anvil_setIntervalMining"], |ctx, args| {
         let seconds = args.u64()?;
         ctx.dev()?.set_interval_mining((seconds > 0).then(|| Duration::from_secs(seconds)))
     })?;
     // Hardhat's counts in milliseconds and takes a range: its lower end is used.
-    each(m, &["evm_setIntervalMining"], |ctx, args| {
+    act(m, &["evm_setIntervalMining"], |ctx, args| {
         let millis = match args.req::<Value>()? {
             Value::Array(range) => range.first().and_then(Value::as_u64),
             other => other.as_u64(),
         };
         let millis =
             millis.ok_or_else(|| ChainError::InvalidParams("expected milliseconds".into()))?;
-        ctx.dev()?.set_interval_mining((millis > 0).then(|| Duration::from_millis(millis)))?;
-        Ok(true)
+        ctx.dev()?.set_interval_mining((millis > 0).then(|| Duration::from_millis(millis)))
     })?;
     each(m, &["anvil_getIntervalMining"], |ctx, _| {
         Ok(ctx.dev()?.interval_mining()?.map(|i| i.as_secs()))
@@ -96,19 +105,19 @@ fn register_mining(m: &mut Module) -> Registered {
 }
 
 fn register_state(m: &mut Module) -> Registered {
-    each(m, &["anvil_setBalance", "hardhat_setBalance", "evm_setAccountBalance"], |ctx, args| {
+    act(m, &["anvil_setBalance", "hardhat_setBalance", "evm_setAccountBalance"], |ctx, args| {
         ctx.dev()?.set_balance(args.req()?, args.req::<Quantity>()?.0)
     })?;
-    each(m, &["anvil_addBalance", "hardhat_addBalance"], |ctx, args| {
+    act(m, &["anvil_addBalance", "hardhat_addBalance"], |ctx, args| {
         let (address, more) = (args.req::<Address>()?, args.req::<Quantity>()?.0);
         let state = ctx.chain.state(BlockRef::Number(ctx.head()?))?;
         let balance = state.basic_ref(address)?.map_or(U256::ZERO, |a| a.balance);
         ctx.dev()?.set_balance(address, balance.saturating_add(more))
     })?;
-    each(m, &["anvil_setCode", "hardhat_setCode", "evm_setAccountCode"], |ctx, args| {
+    act(m, &["anvil_setCode", "hardhat_setCode", "evm_setAccountCode"], |ctx, args| {
         ctx.dev()?.set_code(args.req()?, args.req()?)
     })?;
-    each(m, &["anvil_setNonce", "hardhat_setNonce", "evm_setAccountNonce"], |ctx, args| {
+    act(m, &["anvil_setNonce", "hardhat_setNonce", "evm_setAccountNonce"], |ctx, args| {
         ctx.dev()?.set_nonce(args.req()?, args.u64()?)
     })?;
     each(
@@ -145,7 +154,7 @@ fn register_time(m: &mut Module) -> Registered {
     each(m, &["evm_setNextBlockTimestamp", "anvil_setNextBlockTimestamp"], |ctx, args| {
         ctx.dev()?.set_next_block_timestamp(args.u64()?)
     })?;
-    each(m, &["anvil_setBlockTimestampInterval"], |ctx, args| {
+    act(m, &["anvil_setBlockTimestampInterval"], |ctx, args| {
         ctx.dev()?.set_block_timestamp_interval(Some(args.u64()?)).map(|_| ())
     })?;
     each(m, &["anvil_removeBlockTimestampInterval"], |ctx, _| {
@@ -154,28 +163,25 @@ fn register_time(m: &mut Module) -> Registered {
 }
 
 fn register_accounts(m: &mut Module) -> Registered {
-    each(m, &["anvil_impersonateAccount", "hardhat_impersonateAccount"], |ctx, args| {
-        ctx.dev()?.impersonate(args.req()?, true)?;
-        Ok(true)
+    act(m, &["anvil_impersonateAccount", "hardhat_impersonateAccount"], |ctx, args| {
+        ctx.dev()?.impersonate(args.req()?, true)
     })?;
-    each(
+    act(
         m,
         &["anvil_stopImpersonatingAccount", "hardhat_stopImpersonatingAccount"],
-        |ctx, args| {
-            ctx.dev()?.impersonate(args.req()?, false)?;
-            Ok(true)
-        },
+        |ctx, args| ctx.dev()?.impersonate(args.req()?, false),
     )?;
-    each(m, &["anvil_autoImpersonateAccount", "hardhat_autoImpersonateAccount"], |ctx, args| {
+    act(m, &["anvil_autoImpersonateAccount", "hardhat_autoImpersonateAccount"], |ctx, args| {
         ctx.dev()?.auto_impersonate(args.req()?)
     })?;
-    each(m, &["anvil_dropTransaction", "hardhat_dropTransaction"], |ctx, args| {
-        ctx.dev()?.drop_transaction(args.req()?)
+    each(m, &["anvil_dropTransaction"], |ctx, args| ctx.dev()?.drop_transaction(args.req()?))?;
+    each(m, &["hardhat_dropTransaction"], |ctx, args| {
+        Ok(ctx.dev()?.drop_transaction(args.req()?)?.is_some())
     })?;
-    each(m, &["anvil_dropAllTransactions", "hardhat_dropAllTransactions"], |ctx, _| {
+    act(m, &["anvil_dropAllTransactions", "hardhat_dropAllTransactions"], |ctx, _| {
         ctx.dev()?.drop_all_transactions()
     })?;
-    each(m, &["anvil_removePoolTransactions"], |ctx, args| {
+    act(m, &["anvil_removePoolTransactions"], |ctx, args| {
         ctx.dev()?.remove_pool_transactions(args.req()?)
     })?;
     asynchronous(m, "eth_sendUnsignedTransaction", |ctx, params| async move {
@@ -185,13 +191,13 @@ fn register_accounts(m: &mut Module) -> Registered {
 }
 
 fn register_block_settings(m: &mut Module) -> Registered {
-    each(m, &["anvil_setCoinbase", "hardhat_setCoinbase"], |ctx, args| {
+    act(m, &["anvil_setCoinbase", "hardhat_setCoinbase"], |ctx, args| {
         ctx.dev()?.set_coinbase(args.req()?)
     })?;
-    each(m, &["anvil_setMinGasPrice", "hardhat_setMinGasPrice"], |ctx, args| {
+    act(m, &["anvil_setMinGasPrice", "hardhat_setMinGasPrice"], |ctx, args| {
         ctx.dev()?.set_min_gas_price(args.u64()?.into())
     })?;
-    each(
+    act(
         m,
         &["anvil_setNextBlockBaseFeePerGas", "hardhat_setNextBlockBaseFeePerGas"],
         |ctx, args| ctx.dev()?.set_next_block_base_fee(args.u64()?.into()),
@@ -200,7 +206,7 @@ fn register_block_settings(m: &mut Module) -> Registered {
         ctx.dev()?.set_block_gas_limit(args.u64()?)?;
         Ok(true)
     })?;
-    each(m, &["hardhat_setPrevRandao", "anvil_setPrevRandao"], |ctx, args| {
+    act(m, &["hardhat_setPrevRandao", "anvil_setPrevRandao"], |ctx, args| {
         ctx.dev()?.set_prevrandao(args.req::<Word>()?.0)
     })
 }
@@ -247,11 +253,11 @@ fn register_chain(m: &mut Module) -> Registered {
             .await
             .map_err(|e| ChainError::Internal(e.to_string()))?
     })?;
-    each(m, &["anvil_rollback"], |ctx, args| ctx.dev()?.rollback(args.opt_u64()?.unwrap_or(1)))?;
+    act(m, &["anvil_rollback"], |ctx, args| ctx.dev()?.rollback(args.opt_u64()?.unwrap_or(1)))?;
     each(m, &["anvil_nodeInfo", "hardhat_nodeInfo"], |ctx, _| ctx.dev()?.node_info())?;
     each(m, &["anvil_metadata", "hardhat_metadata"], |ctx, _| ctx.dev()?.metadata())?;
-    each(m, &["anvil_setLoggingEnabled", "hardhat_setLoggingEnabled"], |ctx, _| {
-        ctx.dev().map(|_| true)
+    act(m, &["anvil_setLoggingEnabled", "hardhat_setLoggingEnabled"], |ctx, _| {
+        ctx.dev().map(|_| ())
     })?;
     each(m, &["anvil_getBlobsByTransactionHash"], |ctx, args| {
         ctx.dev()?.blobs_by_transaction(args.req()?)

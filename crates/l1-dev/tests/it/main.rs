@@ -1,0 +1,8 @@
+//! The embedded L1 through real HTTP and WebSocket, with alloy's provider and with raw requests.
+
+mod blobs;
+mod chain;
+mod dev;
+mod input;
+mod support;
+mod watch;
