@@ -24,7 +24,9 @@ pub(crate) struct Context {
     pub(crate) limits: Limits,
     pub(crate) filters: Filters,
     /// Bounds the executions that run at once.
-    pub(crate) heavy: Semaphore,
+    pub(crate) heavy: Arc<Semaphore>,
+    /// How many there are.
+    pub(crate) permits: u32,
 }
 
 pub(crate) type Module = RpcModule<Context>;
@@ -104,14 +106,33 @@ where
     T: Serialize,
     F: Fn(&Context, &mut Args<'_>) -> Result<T> + Clone + Send + Sync + 'static,
 {
+    weighted(module, name, 1, f)
+}
+
+/// As [`heavy`], taking several of the permits.
+pub(crate) fn weighted<T, F>(
+    module: &mut Module,
+    name: &'static str,
+    permits: u32,
+    f: F,
+) -> Registered
+where
+    T: Serialize,
+    F: Fn(&Context, &mut Args<'_>) -> Result<T> + Clone + Send + Sync + 'static,
+{
     module
         .register_async_method(name, move |params, ctx, _| {
             let f = f.clone();
             async move {
-                let _permit =
-                    ctx.heavy.acquire().await.map_err(|_| internal("the server is stopping"))?;
+                let permits = permits.min(ctx.permits);
+                let permit = Arc::clone(&ctx.heavy).acquire_many_owned(permits).await;
+                let permit = permit.map_err(|_| internal("the server is stopping"))?;
                 let ctx = Arc::clone(&ctx);
-                let task = move || reply(f(&ctx, &mut Args::new(&params)));
+                let task = move || {
+                    // Held to the end of the work, even if the client leaves before.
+                    let _permit = permit;
+                    reply(f(&ctx, &mut Args::new(&params)))
+                };
                 tokio::task::spawn_blocking(task)
                     .await
                     .unwrap_or_else(|e| Err(internal(&format!("the method failed: {e}"))))

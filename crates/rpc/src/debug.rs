@@ -3,20 +3,31 @@
 use crate::chain::{
     BlockRef, CallPurpose, ReplayTarget, RpcInspector, StateView, TracedTx, TxTracer,
 };
-use crate::context::{Context, Module, Registered, heavy, quick};
+use crate::context::{Context, Module, Registered, quick, weighted};
 use crate::error::{ChainError, Result};
 use crate::execute::{self, Request};
 use crate::params::{Args, BlockArg};
 use alloy_primitives::{B256, Bytes, TxHash};
 use alloy_rpc_types::trace::geth::{
-    GethDebugTracingCallOptions, GethDebugTracingOptions, GethTrace,
+    GethDebugBuiltInTracerType, GethDebugTracerType, GethDebugTracingCallOptions,
+    GethDebugTracingOptions, GethTrace,
 };
 use revm::context::{BlockEnv, TxEnv};
 use revm::context_interface::result::{HaltReason, ResultAndState};
-use revm_inspectors::tracing::{DebugInspector, DebugInspectorError, TransactionContext};
+use revm_inspectors::tracing::{
+    DebugInspector, DebugInspectorError, TraceLimitBehavior, TraceLimits, TransactionContext,
+};
 use serde::Serialize;
 use std::fmt::Display;
 use std::ops::ControlFlow;
+
+/// Most steps of a struct log trace with stacks (up to 32 KiB each), and without.
+const MAX_STEPS: u64 = 50_000;
+const MAX_STEPS_NO_STACK: u64 = 1_000_000;
+/// Most bytes of call inputs, memory and the like that a trace copies.
+const MAX_TRACE_BYTES: usize = 256 << 20;
+/// Share of the execution permits that a trace takes: it holds far more memory than a call.
+const TRACE_PERMITS: u32 = 8;
 
 /// One transaction's trace in a block's.
 #[derive(Serialize)]
@@ -30,6 +41,11 @@ struct BlockTrace {
 struct Debugger {
     inspector: RpcInspector,
     only: Option<TxHash>,
+    /// Steps of a struct log trace beyond which it would be cut without the client having asked for it.
+    step_bound: Option<usize>,
+    /// Steps so far, and the most of them in all.
+    steps: usize,
+    most_steps: usize,
     traces: Vec<(TracedTx, GethTrace)>,
 }
 
@@ -40,10 +56,58 @@ fn bad_tracer<E: Display>(error: DebugInspectorError<E>) -> ChainError {
     }
 }
 
+/// Bounds what the tracer copies: without them, one call that loops fills any memory.
+fn bounded(inspector: DebugInspector) -> DebugInspector {
+    let limits = TraceLimits::default()
+        .set_max_recorded_bytes(Some(MAX_TRACE_BYTES))
+        .set_behavior(TraceLimitBehavior::Halt);
+    match inspector {
+        DebugInspector::CallTracer(i, c) => DebugInspector::CallTracer(i.with_limits(limits), c),
+        DebugInspector::PreStateTracer(i, c) => {
+            DebugInspector::PreStateTracer(i.with_limits(limits), c)
+        }
+        DebugInspector::FlatCallTracer(i) => DebugInspector::FlatCallTracer(i.with_limits(limits)),
+        DebugInspector::Erc7562Tracer(i, c) => {
+            DebugInspector::Erc7562Tracer(i.with_limits(limits), c)
+        }
+        DebugInspector::Default(i, c) => DebugInspector::Default(i.with_limits(limits), c),
+        other => other,
+    }
+}
+
 impl Debugger {
-    fn new(options: GethDebugTracingOptions, only: Option<TxHash>) -> Result<Self> {
-        let inspector = DebugInspector::new(options).map_err(bad_tracer)?;
-        Ok(Self { inspector: RpcInspector::Debug(Box::new(inspector)), only, traces: Vec::new() })
+    fn new(mut options: GethDebugTracingOptions, only: Option<TxHash>) -> Result<Self> {
+        if matches!(
+            &options.tracer,
+            Some(GethDebugTracerType::BuiltInTracer(GethDebugBuiltInTracerType::MuxTracer))
+        ) {
+            return Err(ChainError::InvalidParams("muxTracer is not served".into()));
+        }
+        let most = if options.config.is_stack_enabled() { MAX_STEPS } else { MAX_STEPS_NO_STACK };
+        let asked = options.config.limit.filter(|limit| *limit > 0);
+        let limit = asked.unwrap_or(most).min(most);
+        options.config.limit = Some(limit);
+        let step_bound = asked.is_none_or(|asked| asked > most).then_some(limit as usize);
+        let inspector = bounded(DebugInspector::new(options).map_err(bad_tracer)?);
+        let inspector = RpcInspector::Debug(Box::new(inspector));
+        let most_steps = most as usize;
+        Ok(Self { inspector, only, step_bound, steps: 0, most_steps, traces: Vec::new() })
+    }
+
+    /// Refuses to pass a cut trace off as a whole one, and to hold more steps of a block than it may.
+    fn count_steps(&mut self, trace: &GethTrace) -> Result<()> {
+        let GethTrace::Default(frame) = trace else { return Ok(()) };
+        let steps = frame.struct_logs.len();
+        self.steps += steps;
+        let cut = self.step_bound.is_some_and(|most| steps >= most);
+        if cut || self.steps > self.most_steps {
+            let most = self.most_steps;
+            let message = format!(
+                "the trace has more than {most} steps: use disableStack, limit or callTracer"
+            );
+            return Err(ChainError::LimitExceeded(message));
+        }
+        Ok(())
     }
 
     fn single(mut self) -> Result<GethTrace> {
@@ -77,6 +141,7 @@ impl TxTracer for Debugger {
             .get_result(Some(context), tx_env, block_env, result, &mut &*before)
             .map_err(bad_tracer)?;
         inspector.fuse().map_err(bad_tracer)?;
+        self.count_steps(&trace)?;
         self.traces.push((*tx, trace));
         Ok(if self.only.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
@@ -120,16 +185,16 @@ fn trace_call(ctx: &Context, args: &mut Args<'_>) -> Result<GethTrace> {
 }
 
 pub(crate) fn register(m: &mut Module) -> Registered {
-    heavy(m, "debug_traceTransaction", trace_transaction)?;
-    heavy(m, "debug_traceBlockByNumber", |ctx, args| {
+    weighted(m, "debug_traceTransaction", TRACE_PERMITS, trace_transaction)?;
+    weighted(m, "debug_traceBlockByNumber", TRACE_PERMITS, |ctx, args| {
         let block = ctx.resolve(args.req::<BlockArg>()?)?;
         trace_block(ctx, block, args.opt()?.unwrap_or_default())
     })?;
-    heavy(m, "debug_traceBlockByHash", |ctx, args| {
+    weighted(m, "debug_traceBlockByHash", TRACE_PERMITS, |ctx, args| {
         let block = BlockRef::Hash(args.req::<B256>()?);
         trace_block(ctx, block, args.opt()?.unwrap_or_default())
     })?;
-    heavy(m, "debug_traceCall", trace_call)?;
+    weighted(m, "debug_traceCall", TRACE_PERMITS, trace_call)?;
     quick(m, "debug_getRawTransaction", |ctx, args| {
         Ok(ctx.chain.raw_transaction(args.req()?)?.unwrap_or_else(Bytes::new))
     })

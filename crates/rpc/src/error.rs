@@ -347,3 +347,39 @@ pub fn from_invalid(error: &InvalidTransaction, tx: &TxEnv, base_fee: u64) -> Po
 
 /// EIP-3860's limit on init code, in bytes.
 pub const MAX_INIT_CODE: usize = 49_152;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::B256;
+
+    #[test]
+    fn codes_and_messages_are_geths() {
+        let low = ChainError::from(PoolError::NonceTooLow { next: 3, got: 1 });
+        assert_eq!(
+            (low.code(), low.to_string()),
+            (-32000, "nonce too low: next nonce 3, tx nonce 1".into())
+        );
+        let poor = PoolError::InsufficientFunds { have: U256::from(5), want: U256::from(7) };
+        let expected =
+            "insufficient funds for gas * price + value: balance 5, tx cost 7, overshot 2";
+        assert_eq!(poor.to_string(), expected);
+        assert_eq!(
+            PoolError::ReplacementUnderpriced.to_string(),
+            "replacement transaction underpriced"
+        );
+        assert_eq!(ChainError::unsupported("eth_x").code(), METHOD_NOT_FOUND);
+    }
+
+    #[test]
+    fn reverts_carry_their_data_and_reason() {
+        let data: Bytes = Revert::from("no").abi_encode().into();
+        let error = ErrorObjectOwned::from(ChainError::Reverted(data.clone()));
+        assert_eq!((error.code(), error.message()), (3, "execution reverted: no"));
+        assert_eq!(error.data().unwrap().get(), format!("\"{data}\""));
+        let custom = ChainError::Reverted(B256::repeat_byte(9).as_slice().to_vec().into());
+        assert_eq!(custom.to_string(), "execution reverted");
+        let long: Bytes = Revert::from("x".repeat(MAX_REASON + 1)).abi_encode().into();
+        assert_eq!(revert_message(&long), "execution reverted");
+    }
+}

@@ -43,7 +43,7 @@ pub struct Limits {
     /// Bytes of a raw transaction (with blobs).
     pub max_transaction_size: usize,
     /// Calls, traces and log queries that run at once.
-    pub max_executions: usize,
+    pub max_executions: u32,
     /// Longest that a method waits for the chain.
     pub max_wait: Duration,
 }
@@ -169,7 +169,8 @@ impl RpcServer {
             dev: self.dev,
             zk: self.zk,
             accounts: self.accounts,
-            heavy: Semaphore::new(self.limits.max_executions),
+            heavy: Arc::new(Semaphore::new(self.limits.max_executions as usize)),
+            permits: self.limits.max_executions,
             limits: self.limits,
             filters: Filters::default(),
         };

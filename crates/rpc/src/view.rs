@@ -297,3 +297,80 @@ impl Serialize for Receipt {
         m.end()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn inclusion() -> Inclusion {
+        let block_hash = B256::repeat_byte(1);
+        Inclusion { block_hash, block_number: 16, block_timestamp: 99, transaction_index: 0 }
+    }
+
+    #[test]
+    fn transactions_show_the_fields_of_their_type() {
+        let signature = Some((U256::from(1), U256::from(2), true));
+        let legacy = Transaction { chain_id: Some(5), signature, ..Transaction::default() };
+        let json = serde_json::to_value(&legacy).unwrap();
+        assert_eq!(
+            (&json["v"], &json["type"], &json["blockHash"]),
+            (&json!("0x2e"), &json!("0x0"), &json!(null))
+        );
+        assert!(json.get("yParity").is_none() && json.get("maxFeePerGas").is_none());
+        let dynamic = Transaction {
+            ty: 2,
+            max_fee_per_gas: Some(9),
+            max_priority_fee_per_gas: Some(0),
+            inclusion: Some(inclusion()),
+            ..legacy
+        };
+        let json = serde_json::to_value(&dynamic).unwrap();
+        assert_eq!(
+            (&json["v"], &json["yParity"], &json["maxPriorityFeePerGas"]),
+            (&json!("0x1"), &json!("0x1"), &json!("0x0"))
+        );
+        assert_eq!(
+            (&json["blockNumber"], &json["transactionIndex"]),
+            (&json!("0x10"), &json!("0x0"))
+        );
+    }
+
+    #[test]
+    fn receipts_and_logs_keep_a_chains_own_fields() {
+        let mut extra = Extra::new();
+        extra.insert("l1BatchNumber".into(), json!("0x3"));
+        let log = Log {
+            address: Address::ZERO,
+            data: LogData::default(),
+            transaction_hash: B256::ZERO,
+            inclusion: inclusion(),
+            log_index: 0,
+            removed: false,
+            extra: extra.clone(),
+        };
+        let receipt = Receipt {
+            transaction_hash: B256::ZERO,
+            ty: 0x7f,
+            inclusion: inclusion(),
+            from: Address::ZERO,
+            to: None,
+            contract_address: None,
+            status: true,
+            cumulative_gas_used: 1,
+            gas_used: 1,
+            effective_gas_price: 0,
+            blob_gas_used: None,
+            blob_gas_price: None,
+            logs_bloom: Bloom::ZERO,
+            logs: vec![log],
+            extra,
+        };
+        let json = serde_json::to_value(&receipt).unwrap();
+        assert_eq!((&json["type"], &json["l1BatchNumber"]), (&json!("0x7f"), &json!("0x3")));
+        assert_eq!(
+            (&json["logs"][0]["l1BatchNumber"], &json["contractAddress"]),
+            (&json!("0x3"), &json!(null))
+        );
+    }
+}
