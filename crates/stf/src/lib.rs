@@ -13,6 +13,7 @@ extern crate std;
 pub mod batch;
 pub mod block;
 pub mod changes;
+pub mod crypto;
 pub mod da;
 pub mod db;
 pub mod error;
