@@ -21,6 +21,10 @@ use crate::{
     reader::{AccountState, StateReader},
 };
 
+/// Bytes reckoned for the sender's own account, whose nonce and balance every transaction changes. A constant, so that a simulation, which takes no
+/// fees, measures what the transaction will be charged: index, tags, a nonce delta and the widest balance delta.
+const SENDER_BYTES: u64 = INDEX_BYTES + 2 * TAG_BYTES + 2 + 16;
+
 /// Bytes of new code beside the code itself: its length, and the leaf that names it (key, tag, Poseidon2 hash).
 const NEW_CODE_BYTES: u64 = 4 + KEY_BYTES + TAG_BYTES + 32;
 
@@ -62,7 +66,8 @@ fn measure<R: StateReader, I>(
     executed: &mut Executed,
 ) -> Result<Option<u64>, ExecError<R::Error>> {
     let (accounts, slots) = touched(&evm.ctx.journaled_state.inner.journal);
-    let mut bytes = 0u64;
+    let sender = evm.ctx.tx.caller;
+    let mut bytes = SENDER_BYTES;
     for (_, _, message) in &executed.messages {
         bytes += (LOG_SIZE + 4 + message.len()) as u64;
     }
@@ -73,7 +78,10 @@ fn measure<R: StateReader, I>(
         if after.balance > MAX_BALANCE {
             return Ok(None);
         }
-        bytes += account_bytes(&before, &after);
+        if address != sender || before.is_empty() {
+            bytes += account_bytes(&before, &after);
+        }
+        bytes += code_hash_bytes(&before, &after);
         let hash = after.code_hash;
         let is_new = hash != before.code_hash && hash != KECCAK_EMPTY;
         if is_new && !db.code_known(hash).map_err(super::db_fault)? {
@@ -149,9 +157,11 @@ fn account_bytes(before: &AccountInfo, after: &AccountInfo) -> u64 {
     let nonce = byte_len(U256::from(a.nonce.abs_diff(b.nonce)));
     let balance = byte_len(U256::from(a.balance.abs_diff(b.balance)));
     let name = if b.is_empty() { KEY_BYTES } else { INDEX_BYTES };
-    let code =
-        if a.code_hash == b.code_hash { 0 } else { value_bytes(code_word(&b), code_word(&a)) };
-    name + 2 * TAG_BYTES + nonce + balance + code
+    name + 2 * TAG_BYTES + nonce + balance
+}
+
+fn code_hash_bytes(before: &AccountInfo, after: &AccountInfo) -> u64 {
+    value_bytes(code_word(&to_state(before)), code_word(&to_state(after)))
 }
 
 /// What the account's code-hash leaf holds.
