@@ -95,6 +95,8 @@ impl StateReader for MemState {
 pub struct Chain {
     pub state: MemState,
     pub tree: Tree<MemStore>,
+    /// A second tree that knows nothing but genesis and pubdata.
+    pub recovered: Tree<MemStore>,
     pub config: ChainConfig,
     pub fees: FeeParams,
     pub signers: Vec<PrivateKeySigner>,
@@ -142,6 +144,7 @@ impl Chain {
         state.headers.push(genesis.header.clone());
         Self {
             state,
+            recovered: tree.clone(),
             tree,
             config: config.config,
             fees: FeeParams { base_fee: 100, gas_per_pubdata: 50 },
@@ -241,9 +244,26 @@ impl Chain {
         );
         let update = self.tree.apply(&sealed.writes).unwrap();
         assert_eq!(update, sealed.result.update);
+        self.recover(&sealed);
         self.priority_hash = sealed.public_input().priority_ops_hash_after;
         self.batch_number += 1;
         sealed
+    }
+
+    /// Replays the batch's pubdata onto the recovered tree: the same root follows, and every published code is the one that its leaf names.
+    fn recover(&mut self, sealed: &SealedBatch) {
+        use cairn_state::TreeReader;
+        let pubdata = cairn_stf::pubdata::Pubdata::decode(&sealed.result.pubdata).unwrap();
+        let store = self.recovered.store();
+        let count = store.meta().unwrap().leaf_count;
+        let leaf = |i| store.leaf(i).map(|leaf| leaf.map(|l| (l.key, l.value)));
+        let decoded = pubdata.decode_diffs(count, leaf).unwrap();
+        let update = self.recovered.apply(&decoded.writes).unwrap();
+        assert_eq!(update, sealed.result.update);
+        for (hash, code, key, digest) in pubdata.code_leaves() {
+            assert_eq!(self.recovered.get(&key).unwrap(), Some(digest));
+            assert_eq!(self.state.codes[&hash], *code);
+        }
     }
 
     // ---- transactions ----
