@@ -4,7 +4,8 @@
 //! * [`mutate`]: for every column and several ways of corrupting it, the corruption must break a constraint, make a lookup miss its table, or change the row's
 //!   messages on some other bus (so that the bus no longer balances). A prover can always adapt the multiplicities of lookup tables, so a lookup that still hits does not count as caught.
 
-use crate::bus::{F, TAG_AND};
+use crate::bus::{F, TAG_AND, TAG_BYTES};
+use crate::columns::ColumnGroup;
 use p3_air::{Air, AirBuilder, BaseAir, RowWindow};
 use p3_field::{PrimeCharacteristicRing, PrimeField32};
 use p3_lookup::{Count, InteractionBuilder};
@@ -163,6 +164,7 @@ pub fn fixed_lookup(bus: &str, fields: &[F]) -> Option<bool> {
         TAG_AND => {
             Some(f[1] < 256 && f[2] < 256 && f[3] == f[1] & f[2] && f[4..].iter().all(|&x| x == 0))
         }
+        TAG_BYTES => Some(f[1] < 256 && f[2] < 256 && f[3..].iter().all(|&x| x == 0)),
         _ => None,
     }
 }
@@ -270,14 +272,14 @@ where
 
 /// The fixed lookups that a [`crate::counts::Counts`] holds, in the form of [`fixed_lookups`].
 pub fn counted_lookups(counts: &crate::counts::Counts) -> BTreeMap<Vec<u32>, u32> {
-    let rows = counts.range_counts().iter().chain(counts.and_counts());
-    rows.enumerate()
-        .filter(|(_, count)| **count > 0)
-        .map(|(i, &count)| {
+    let fixed =
+        counts.range_counts().iter().chain(counts.and_counts()).enumerate().map(|(i, &count)| {
             let [tag, a, b, c] = crate::counts::fixed_row(i);
             (vec![tag, a, b, c, 0, 0], count)
-        })
-        .collect()
+        });
+    let pair = |i: usize| vec![TAG_BYTES, (i >> 8) as u32, (i & 0xff) as u32, 0, 0, 0];
+    let bytes = counts.bytes_counts().iter().enumerate().map(|(i, &count)| (pair(i), count));
+    fixed.chain(bytes).filter(|(_, count)| *count > 0).collect()
 }
 
 /// The ways of corrupting a cell.
@@ -304,7 +306,7 @@ pub fn mutate<A>(
     air: &A,
     main: &RowMajorMatrix<F>,
     public_values: &[F],
-    names: &[String],
+    columns: &[ColumnGroup],
     rows: &[usize],
     excused: impl Fn(&str, &[F]) -> bool,
 ) -> Coverage
@@ -314,6 +316,10 @@ where
     let subject = Subject { air, main, public_values };
     let preprocessed = air.preprocessed_trace();
     let height = subject.height();
+    let names: Vec<String> = columns
+        .iter()
+        .flat_map(|group| (0..group.len).map(|i| format!("{}[{i}]", group.name)))
+        .collect();
     assert_eq!(names.len(), main.width, "every column has a name");
     let uses_next = !air.main_next_row_columns().is_empty();
     // The rows whose evaluation a change of `row` can affect: itself, and the one before when the AIR looks ahead.

@@ -186,7 +186,7 @@ impl Chip {
         )
     }
 
-    /// Its columns by name (one group for accelerators, whose modules document them).
+    /// Its columns by name.
     pub fn columns(&self) -> Vec<ColumnGroup> {
         match self {
             Self::Public(_) => tables::PublicCols::groups(),
@@ -208,9 +208,7 @@ impl Chip {
             Self::Div(_) => div::DivCols::groups(),
             Self::Ecall(_) => ecall::EcallCols::groups(),
             Self::Block(_) => block::BlockCols::groups(),
-            Self::Accel(a) => {
-                vec![ColumnGroup { name: "columns", start: 0, len: BaseAir::<F>::width(a), doc: "see the chip's module" }]
-            }
+            Self::Accel(a) => a.columns(),
         }
     }
 }

@@ -42,21 +42,11 @@ macro_rules! field_visit {
     };
 }
 
-/// Names of the columns of a field.
-macro_rules! field_names {
-    ($out:ident, $f:ident) => {
-        $out.push(stringify!($f).to_owned())
-    };
-    ($out:ident, $f:ident, $n:expr) => {
-        $out.extend((0..$n).map(|i| format!(concat!(stringify!($f), "[{}]"), i)))
-    };
-}
-
 /// Declares a column set: `columns! { /// docs pub struct Name { /// docs one, /// docs many: 16, } }`.
 macro_rules! columns {
-    ($(#[$struct_meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* $f:ident $(: $n:expr)?),* $(,)? }) => {
+    ($(#[$struct_meta:meta])* pub struct $name:ident { $(#[doc = $doc:literal] $f:ident $(: $n:expr)?),* $(,)? }) => {
         $(#[$struct_meta])*
-        pub struct $name<T> { $($(#[$field_meta])* pub $f: $crate::chips::accel::cols::field_type!(T $(, $n)?)),* }
+        pub struct $name<T> { $(#[doc = $doc] pub $f: $crate::chips::accel::cols::field_type!(T $(, $n)?)),* }
 
         impl<T> $name<T> {
             /// Number of columns.
@@ -88,11 +78,17 @@ macro_rules! columns {
                 });
             }
 
-            /// The columns' names, in order.
-            pub fn names() -> Vec<String> {
-                let mut names = Vec::with_capacity(Self::WIDTH);
-                $($crate::chips::accel::cols::field_names!(names, $f $(, $n)?);)*
-                names
+            /// The columns by name, in order.
+            pub fn groups() -> Vec<$crate::columns::ColumnGroup> {
+                let fields = [$((stringify!($f), $crate::chips::accel::cols::field_len!($($n)?), $doc)),*];
+                let mut start = 0;
+                fields
+                    .into_iter()
+                    .map(|(name, len, doc)| {
+                        start += len;
+                        $crate::columns::ColumnGroup { name, start: start - len, len, doc: doc.trim() }
+                    })
+                    .collect()
             }
         }
 
@@ -105,4 +101,4 @@ macro_rules! columns {
     };
 }
 
-pub(crate) use {columns, field_from, field_len, field_names, field_type, field_visit};
+pub(crate) use {columns, field_from, field_len, field_type, field_visit};

@@ -8,7 +8,7 @@
 //! Every identity is written once, generic over [`Ring`], and used three times: over the AIR's expressions (the constraint), over [`Int`] (the
 //! trace generator's carries) and over [`Interval`] (the proof that no bound is broken: [`Carries::check_bounds`], run by each chip's tests).
 
-use crate::bus::{F, range_check};
+use crate::bus::{F, range_check, range_check_bytes};
 use crate::counts::Counts;
 use core::ops::{Add, Mul, Sub};
 use p3_field::PrimeCharacteristicRing;
@@ -265,10 +265,10 @@ pub fn bytes_of<R: Ring, const N: usize, const M: usize>(limbs: &[R; N], high: &
     })
 }
 
-/// Range-checks byte digits. Together with `limb = low + 256 high` this also bounds each limb to 16 bits.
+/// Range-checks byte digits, an even number of them. Together with `limb = low + 256 high` this also bounds each limb to 16 bits.
 pub fn check_bytes<AB: InteractionBuilder<F = F>>(b: &mut AB, bytes: &[AB::Expr], real: &AB::Expr) {
-    for byte in bytes {
-        range_check(b, byte.clone(), 8, real.clone());
+    for pair in bytes.chunks_exact(2) {
+        range_check_bytes(b, pair[0].clone(), pair[1].clone(), real.clone());
     }
 }
 
@@ -282,8 +282,8 @@ pub fn check_limbs<AB: InteractionBuilder<F = F>>(b: &mut AB, limbs: &[AB::Expr]
 /// Counts [`check_bytes`] of limbs.
 pub fn count_bytes(limbs: &[u16], counts: &mut Counts) {
     for limb in limbs {
-        counts.range(u32::from(limb & 0xff), 8);
-        counts.range(u32::from(limb >> 8), 8);
+        let [low, high] = limb.to_le_bytes();
+        counts.bytes(low, high);
     }
 }
 

@@ -24,6 +24,7 @@ pub mod u256_mul;
 mod tests;
 
 use crate::bus::{AccelCall, F};
+use crate::columns::ColumnGroup;
 use crate::counts::Counts;
 use cairn_accel::ids;
 use keccak::{KeccakCallAir, KeccakRoundAir};
@@ -132,6 +133,23 @@ impl AccelAir {
             Self::U256Add(_) => &[ids::U256_ADD, ids::U256_SUB, ids::U256_CMP],
             Self::U256Mul(_) => &[ids::U256_MUL, ids::U256_DIVREM, ids::U256_SHL, ids::U256_SHR],
             Self::Sha256Call(_) | Self::Sha256Step(_) => &[ids::SHA256_COMPRESS],
+        }
+    }
+
+    /// Its columns.
+    pub fn columns(&self) -> Vec<ColumnGroup> {
+        match self {
+            Self::Permute(_) => poseidon2_call::PermuteCols::<F>::groups(),
+            Self::Compress(_) => poseidon2_call::CompressCols::<F>::groups(),
+            Self::KeccakCall(_) => keccak::KeccakCallCols::<F>::groups(),
+            Self::KeccakRound(_) => keccak::KeccakRoundCols::<F>::groups(),
+            Self::Secp256k1Add(_) => secp256k1_add::Secp256k1AddCols::<F>::groups(),
+            Self::Secp256k1Double(_) => secp256k1_double::Secp256k1DoubleCols::<F>::groups(),
+            Self::ModMul(_) => modmul::ModMulCols::<F>::groups(),
+            Self::U256Add(_) => u256_add::U256AddCols::<F>::groups(),
+            Self::U256Mul(_) => u256_mul::U256MulCols::<F>::groups(),
+            Self::Sha256Call(_) => sha256::Sha256CallCols::<F>::groups(),
+            Self::Sha256Step(_) => sha256::Sha256StepCols::<F>::groups(),
         }
     }
 

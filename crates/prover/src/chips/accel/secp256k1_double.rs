@@ -172,12 +172,15 @@ fn fill_tangent(cols: &mut Secp256k1DoubleCols<F>, operands: &Operands<Int>, cou
     let digits: [Int; TANGENT_QUOTIENT] = core::array::from_fn(|i| {
         if i < 32 { Int(q[i / 2] >> (8 * (i % 2)) & 0xff) } else { Int(q[16]) }
     });
-    for (i, (column, digit)) in cols.tangent_quotient.iter_mut().zip(digits).enumerate() {
-        let (value, bits) = if i < 32 { (digit.0, 8) } else { (digit.0 + 4, 3) };
-        let value = u32::try_from(value).expect("the tangent's quotient is in range");
-        counts.range(value, bits);
-        *column = F::from_u32(value);
+    for (column, digit) in cols.tangent_quotient[..32].iter_mut().zip(&digits) {
+        *column = F::from_u8(u8::try_from(digit.0).expect("a digit is a byte"));
     }
+    let limbs: [u16; 16] =
+        core::array::from_fn(|i| u16::try_from(q[i]).expect("a limb has 16 bits"));
+    count_bytes(&limbs, counts);
+    let top = u32::try_from(q[16] + 4).expect("the tangent's quotient is in range");
+    cols.tangent_quotient[32] = F::from_u32(top);
+    counts.range(top, 3);
     BASE8.fill(&operands.tangent(&digits), &mut cols.tangent_carries, counts);
 }
 

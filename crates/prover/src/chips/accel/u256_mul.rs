@@ -18,7 +18,7 @@ use super::limbs::{
     fill_less_than, high_bytes, int_bytes, int_limbs, less_than, to_field,
 };
 use super::mem::{Operand, new_limbs, old_limbs, prev_times, word_addr};
-use crate::bus::{ACCEL, AccelCall, F, range_check};
+use crate::bus::{ACCEL, AccelCall, F, range_check_bytes};
 use crate::counts::Counts;
 use cairn_accel::{ids, u256};
 use p3_air::{Air, BaseAir, WindowAccess};
@@ -323,8 +323,7 @@ fn eval_shift<AB: InteractionBuilder<F = F>>(
     shift: &AB::Expr,
 ) {
     let low = cols.b[0].clone() - cols.b_high.clone() * F::from_u32(256);
-    range_check(b, cols.b_high.clone(), 8, shift.clone());
-    range_check(b, low.clone(), 8, shift.clone());
+    range_check_bytes(b, low.clone(), cols.b_high.clone(), shift.clone());
     let proper = shift.clone() - cols.degenerate.clone() * shift.clone();
     let (mut limbs, mut bits, mut amount, mut power) =
         (AB::Expr::ZERO, AB::Expr::ZERO, AB::Expr::ZERO, AB::Expr::ZERO);

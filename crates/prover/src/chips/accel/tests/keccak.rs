@@ -29,7 +29,7 @@ fn every_column_of_the_calls_is_bound() {
     let calls: Vec<_> =
         (1..4).map(|n| keccak_call(&mut rng, n, [u64::from(n) << 40 | 5; 25])).collect();
     let trace = KeccakCallAir.generate(&calls, &mut Counts::new());
-    corrupt_all(&KeccakCallAir, &trace, &KeccakCallCols::<F>::names(), &[0, 2], |_, _| false);
+    corrupt_all(&KeccakCallAir, &trace, &KeccakCallCols::<F>::groups(), &[0, 2], |_, _| false);
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn every_column_of_the_rounds_is_bound() {
     let mut rng = rng(8);
     let input = core::array::from_fn(|_| rng.random());
     let trace = KeccakRoundAir.generate(&[keccak_call(&mut rng, 1, input)], &mut Counts::new());
-    corrupt_all(&KeccakRoundAir, &trace, &KeccakRoundCols::<F>::names(), &[1, 18], |_, _| false);
+    corrupt_all(&KeccakRoundAir, &trace, &KeccakRoundCols::<F>::groups(), &[1, 18], |_, _| false);
     // A padding row can be turned into nothing that is claimed.
     assert_padding_is_silent(&KeccakRoundAir, &trace, &[], 30);
 }

@@ -9,6 +9,7 @@ mod u256;
 
 use super::AccelAir;
 use crate::bus::{ACCEL, AccelCall, F, MEM, MemAccess};
+use crate::columns::ColumnGroup;
 use crate::counts::Counts;
 use crate::testing::{
     Balance, assert_covered, assert_padding_is_silent, check_trace, counted_lookups, fixed_lookups,
@@ -110,13 +111,13 @@ pub(crate) fn check_calls(calls: &[AccelCall]) -> Vec<(AccelAir, RowMajorMatrix<
 pub(crate) fn corrupt_all<A>(
     air: &A,
     trace: &RowMajorMatrix<F>,
-    names: &[String],
+    columns: &[ColumnGroup],
     rows: &[usize],
     excused: impl Fn(&str, &[F]) -> bool,
 ) where
     A: for<'b> p3_air::Air<crate::testing::RowBuilder<'b>> + BaseAir<F>,
 {
-    let coverage = mutate(air, trace, &[], names, rows, excused);
+    let coverage = mutate(air, trace, &[], columns, rows, excused);
     println!("{} of {} columns, {} corruptions", coverage.covered, coverage.total, coverage.tried);
     assert_covered(&coverage);
 }

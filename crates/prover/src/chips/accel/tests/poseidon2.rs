@@ -53,9 +53,9 @@ fn every_column_of_the_table_is_bound() {
         counts.compress(input);
     }
     let trace = Poseidon2Air.generate(&counts);
-    corrupt_all(&Poseidon2Air, &trace, &Poseidon2Cols::<F>::names(), &[0, 1, 2], |_, _| false);
+    corrupt_all(&Poseidon2Air, &trace, &Poseidon2Cols::<F>::groups(), &[0, 1, 2], |_, _| false);
     // A padding row is a true permutation too; only claiming it is possible and changes the balance.
-    corrupt_all(&Poseidon2Air, &trace, &Poseidon2Cols::<F>::names(), &[3], |_, _| false);
+    corrupt_all(&Poseidon2Air, &trace, &Poseidon2Cols::<F>::groups(), &[3], |_, _| false);
 }
 
 #[test]
@@ -63,10 +63,10 @@ fn every_column_of_the_calls_is_bound() {
     let mut rng = rng(2);
     let calls: Vec<_> = (1..4).map(|n| permute_call(&mut rng, n, [n; 16])).collect();
     let trace = PermuteAir.generate(&calls, &mut Counts::new());
-    corrupt_all(&PermuteAir, &trace, &PermuteCols::<F>::names(), &[0, 1, 2], |_, _| false);
+    corrupt_all(&PermuteAir, &trace, &PermuteCols::<F>::groups(), &[0, 1, 2], |_, _| false);
     let calls: Vec<_> = (1..4).map(|n| compress_call(&mut rng, n, [n; 8], [n + 1; 8])).collect();
     let trace = CompressAir.generate(&calls, &mut Counts::new());
-    corrupt_all(&CompressAir, &trace, &CompressCols::<F>::names(), &[0, 1, 2], |_, _| false);
+    corrupt_all(&CompressAir, &trace, &CompressCols::<F>::groups(), &[0, 1, 2], |_, _| false);
 }
 
 /// Whatever a prover writes in `new` and `inverse`, the row holds only for the canonical word: tried on elements that have a second representation below 2^32.

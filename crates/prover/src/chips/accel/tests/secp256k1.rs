@@ -120,7 +120,7 @@ fn every_column_of_the_addition_is_bound() {
     let calls: Vec<_> =
         (1..4).map(|n| add_call(&mut rng, n, Point { x: [n; 8], y: [n + 7; 8] }, G)).collect();
     let trace = Secp256k1AddAir.generate(&calls, &mut Counts::new());
-    corrupt_all(&Secp256k1AddAir, &trace, &Secp256k1AddCols::<F>::names(), &[0, 1], |_, _| false);
+    corrupt_all(&Secp256k1AddAir, &trace, &Secp256k1AddCols::<F>::groups(), &[0, 1], |_, _| false);
     assert_padding_is_silent(&Secp256k1AddAir, &trace, &[], 3);
 }
 
@@ -134,7 +134,7 @@ fn every_column_of_the_doubling_is_bound() {
     corrupt_all(
         &Secp256k1DoubleAir,
         &trace,
-        &Secp256k1DoubleCols::<F>::names(),
+        &Secp256k1DoubleCols::<F>::groups(),
         &[0, 1],
         |_, _| false,
     );

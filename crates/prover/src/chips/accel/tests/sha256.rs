@@ -34,7 +34,7 @@ fn every_column_of_the_calls_is_bound() {
         })
         .collect();
     let trace = Sha256CallAir.generate(&calls, &mut Counts::new());
-    corrupt_all(&Sha256CallAir, &trace, &Sha256CallCols::<F>::names(), &[0, 1], |_, _| false);
+    corrupt_all(&Sha256CallAir, &trace, &Sha256CallCols::<F>::groups(), &[0, 1], |_, _| false);
     assert_padding_is_silent(&Sha256CallAir, &trace, &[], 3);
 }
 
@@ -44,7 +44,7 @@ fn every_column_of_the_steps_is_bound() {
     let (state, block) = (rng.random(), core::array::from_fn(|_| rng.random()));
     let mut calls = vec![sha256_call(&mut rng, 1, state, block)];
     let trace = Sha256StepAir.generate(&calls, &mut Counts::new());
-    corrupt_all(&Sha256StepAir, &trace, &Sha256StepCols::<F>::names(), &[0, 3, 15], |_, _| false);
+    corrupt_all(&Sha256StepAir, &trace, &Sha256StepCols::<F>::groups(), &[0, 3, 15], |_, _| false);
     calls.extend((2..4).map(|n| sha256_call(&mut rng, n, state, block)));
     let trace = Sha256StepAir.generate(&calls, &mut Counts::new());
     assert_padding_is_silent(&Sha256StepAir, &trace, &[], 50);

@@ -148,7 +148,7 @@ fn every_column_of_modmul_is_bound() {
         modular(&mut rng, 3, ids::MODMUL256, a, b, [0; 8]),
     ];
     let trace = ModMulAir.generate(&calls, &mut Counts::new());
-    corrupt_all(&ModMulAir, &trace, &ModMulCols::<F>::names(), &[0, 1, 2], |_, _| false);
+    corrupt_all(&ModMulAir, &trace, &ModMulCols::<F>::groups(), &[0, 1, 2], |_, _| false);
     assert_padding_is_silent(&ModMulAir, &trace, &[], 3);
 }
 
@@ -162,7 +162,7 @@ fn every_column_of_add_is_bound() {
     calls.push(two_operands(&mut rng, 60, ids::U256_CMP, a, a));
     calls.push(two_operands(&mut rng, 61, ids::U256_CMP, b, a));
     let trace = U256AddAir.generate(&calls, &mut Counts::new());
-    corrupt_all(&U256AddAir, &trace, &U256AddCols::<F>::names(), &[0, 1, 2, 3, 4], |_, _| false);
+    corrupt_all(&U256AddAir, &trace, &U256AddCols::<F>::groups(), &[0, 1, 2, 3, 4], |_, _| false);
     assert_padding_is_silent(&U256AddAir, &trace, &[], 6);
 }
 
@@ -182,8 +182,12 @@ fn every_column_of_mul_is_bound() {
         calls.push(two_operands(&mut rng, n, id, a, b));
     }
     let trace = U256MulAir.generate(&calls, &mut Counts::new());
-    corrupt_all(&U256MulAir, &trace, &U256MulCols::<F>::names(), &[0, 1, 2, 3, 4, 5, 6], |_, _| {
-        false
-    });
+    corrupt_all(
+        &U256MulAir,
+        &trace,
+        &U256MulCols::<F>::groups(),
+        &[0, 1, 2, 3, 4, 5, 6],
+        |_, _| false,
+    );
     assert_padding_is_silent(&U256MulAir, &trace, &[], 7);
 }
