@@ -193,6 +193,9 @@ fn rust_flags(tools: &Toolchain, stage: &Path) -> Outcome<Vec<String>> {
         format!("-Clink-arg=-T{}", stage.join("guest/link.ld").display()),
         // One hart without interrupts: atomics are ordinary accesses.
         "-Cpasses=lower-atomic".into(),
+        // A panic is an illegal instruction: the run traps, and no code formats messages that nobody could read.
+        "-Zunstable-options".into(),
+        "-Cpanic=immediate-abort".into(),
         remap(stage, "/cairn"),
         remap(&home, "/cargo"),
         remap(&tools.sysroot.join("lib/rustlib/src/rust"), "/rust"),

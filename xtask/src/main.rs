@@ -1,5 +1,8 @@
 //! The project's own tasks: `cargo xtask <task>`.
 
+mod clients;
+mod contracts;
+mod fuzz;
 mod guest;
 
 use std::{
@@ -12,8 +15,10 @@ type Outcome = Result<(), Box<dyn Error>>;
 
 const HELP: &str = "cargo xtask <task>
 
-  test               every test: sets up what it needs
+  test               every test: sets up what it needs (Rust, Foundry, clients)
   ci                 test, formatting, clippy, artifacts up to date
+  clients [--json]   the client matrix: stock clients against the real binary
+  fuzz [seconds]     every fuzz target for a short while
   contracts build|check|test   Solidity: artifacts from sources, compare with what is committed, Foundry tests
   guest build|check  the guest programs: build reproducibly, compare with what is committed
 ";
@@ -25,6 +30,9 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => test(rest),
         ["ci"] => ci(),
         ["guest", rest @ ..] => guest::run(rest),
+        ["contracts", rest @ ..] => contracts::run(rest),
+        ["clients", rest @ ..] => clients::run(rest),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);
@@ -45,12 +53,19 @@ pub fn root() -> PathBuf {
 }
 
 fn test(rest: &[&str]) -> Outcome {
-    cargo(&[&["test", "--workspace", "--locked"], rest].concat())
+    cargo(&[&["test", "--workspace", "--locked"], rest].concat())?;
+    if !rest.is_empty() {
+        return Ok(());
+    }
+    contracts::run(&["test"])?;
+    clients::run(&[])
 }
 
 fn ci() -> Outcome {
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
+    contracts::run(&["check"])?;
+    guest::run(&["check"])?;
     test(&[])
 }
 

@@ -1,1 +1,52 @@
-fn main() {}
+//! The command line of Cairn.
+
+mod bench_rpc;
+mod cli;
+mod demo;
+mod doctor;
+mod genesis;
+mod keys;
+mod l2_client;
+mod network;
+mod node;
+mod recover;
+mod report;
+mod roles;
+mod source;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let quiet = cli.json() || matches!(cli.command, cli::Command::Demo(_));
+    start_logging(if quiet { "warn" } else { "info" });
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(r) => r,
+        Err(e) => {
+            eprintln!("cairn: cannot start the async runtime: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(cli.run()) {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("cairn: {e}");
+            let mut source = e.source();
+            while let Some(s) = source {
+                eprintln!("  because: {s}");
+                source = s.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_logging(default: &str) {
+    use tracing_subscriber::{EnvFilter, fmt};
+    let filter = EnvFilter::try_from_env("CAIRN_LOG").unwrap_or_else(|_| {
+        EnvFilter::new(format!("warn,cairn={default},cairn_settlement={default},cairn_sequencer={default},cairn_l1_dev={default}"))
+    });
+    fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::OnceLock};
 
-use alloy_primitives::{Bytes, hex, keccak256};
+use alloy_primitives::{Bytes, keccak256};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -94,4 +94,3 @@ fn abi_type(input: &serde_json::Value) -> Option<String> {
     let parts: Option<Vec<String>> = input["components"].as_array()?.iter().map(abi_type).collect();
     Some(format!("({}){suffix}", parts?.join(",")))
 }
-

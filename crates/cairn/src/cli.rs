@@ -1,0 +1,206 @@
+//! Commands and their options.
+
+use std::{error::Error, net::IpAddr, path::PathBuf, process::ExitCode};
+
+use alloy_primitives::Address;
+use clap::{Args, Parser, Subcommand};
+
+/// An EVM-equivalent ZK rollup, its L1 and its bridge, whole on one machine.
+#[derive(Debug, Parser)]
+#[command(name = "cairn", version, about, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What Cairn can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Shows everything at work once: deposits from L1, transfers, a deployment, withdrawals finalized on L1
+    Demo(DemoArgs),
+    /// Keeps a development network running: an L1, the rollup and its settlement
+    Up(UpArgs),
+    /// Runs the embedded development L1 alone
+    L1(L1Args),
+    /// Rebuilds a chain's whole state in an empty directory from L1 alone
+    Recover(RecoverArgs),
+    /// Measures the node
+    #[command(subcommand)]
+    Bench(BenchCommand),
+    /// Checks ports, disk, clock, the L1 and the data directory
+    Doctor(DoctorArgs),
+}
+
+/// Options of `cairn demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// One JSON object a line; the last is the summary
+    #[arg(long)]
+    pub json: bool,
+    /// Use this L1 (an HTTP URL, e.g. of anvil) instead of the embedded one; its development accounts must be funded
+    #[arg(long, value_name = "URL")]
+    pub l1: Option<String>,
+    /// Keep the network's data here instead of in a temporary folder
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Options of `cairn up`.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Where the network's data is kept; started again with the same folder, it goes on where it stopped
+    #[arg(long, value_name = "DIR", default_value = ".cairn")]
+    pub data_dir: PathBuf,
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1")]
+    pub host: IpAddr,
+    /// Port of the rollup's JSON-RPC (HTTP and WebSocket)
+    #[arg(long, default_value_t = 3050)]
+    pub port: u16,
+    /// Port of the embedded L1's JSON-RPC
+    #[arg(long, default_value_t = 8545)]
+    pub l1_port: u16,
+    /// Use this L1 (an HTTP URL) instead of the embedded one
+    #[arg(long, value_name = "URL")]
+    pub l1: Option<String>,
+    /// Chain id of the rollup
+    #[arg(long, default_value_t = DEFAULT_CHAIN_ID)]
+    pub chain_id: u64,
+    /// L1 blocks above a deposit before the rollup takes it
+    #[arg(long, default_value_t = 0)]
+    pub confirmations: u64,
+    /// Print one JSON object with the network's addresses once it is usable
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `cairn l1`.
+#[derive(Debug, Args)]
+pub struct L1Args {
+    /// Where its state is kept
+    #[arg(long, value_name = "DIR", default_value = ".cairn-l1")]
+    pub data_dir: PathBuf,
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1")]
+    pub host: IpAddr,
+    /// Port of its JSON-RPC
+    #[arg(long, default_value_t = 8545)]
+    pub port: u16,
+    /// Chain id
+    #[arg(long, default_value_t = DEFAULT_L1_CHAIN_ID)]
+    pub chain_id: u64,
+    /// Seconds between blocks; without it, a block for each transaction
+    #[arg(long, value_name = "SECONDS")]
+    pub block_time: Option<f64>,
+}
+
+/// Options of `cairn recover`.
+#[derive(Debug, Args)]
+pub struct RecoverArgs {
+    /// The L1 (an HTTP URL) that holds the chain's batches
+    #[arg(long, value_name = "URL")]
+    pub from_l1: String,
+    /// The bridgehub that created the chain
+    #[arg(long, value_name = "ADDRESS")]
+    pub bridgehub: Address,
+    /// The chain
+    #[arg(long, default_value_t = DEFAULT_CHAIN_ID)]
+    pub chain_id: u64,
+    /// L1 block before which the chain did not exist
+    #[arg(long, default_value_t = 0)]
+    pub from_block: u64,
+    /// An empty directory
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `cairn bench` measures.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Transactions through JSON-RPC: one after the other, and as quickly as they are taken
+    Rpc(BenchRpcArgs),
+}
+
+/// Options of `cairn bench rpc`.
+#[derive(Debug, Args)]
+pub struct BenchRpcArgs {
+    /// Another node (an HTTP URL, e.g. of anvil) to measure in the same run
+    #[arg(long, value_name = "URL")]
+    pub peer: Option<String>,
+    /// Transactions of each kind that are sent and awaited one after the other
+    #[arg(long, default_value_t = 300)]
+    pub serial: u64,
+    /// Transactions of each kind that are sent without waiting
+    #[arg(long, default_value_t = 2_000)]
+    pub flood: u64,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `cairn doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// The data directory to look at
+    #[arg(long, value_name = "DIR", default_value = ".cairn")]
+    pub data_dir: PathBuf,
+    /// The L1 to reach
+    #[arg(long, value_name = "URL")]
+    pub l1: Option<String>,
+    /// Ports that must be free
+    #[arg(long, value_delimiter = ',', default_values_t = [3050, 8545])]
+    pub ports: Vec<u16>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Chain id of a development rollup.
+pub const DEFAULT_CHAIN_ID: u64 = 271;
+/// Chain id of the embedded L1.
+pub const DEFAULT_L1_CHAIN_ID: u64 = 31_337;
+
+impl Cli {
+    /// True when standard output must hold nothing but JSON.
+    pub fn json(&self) -> bool {
+        match &self.command {
+            Command::Demo(a) => a.json,
+            Command::Up(a) => a.json,
+            Command::Doctor(a) => a.json,
+            Command::Recover(a) => a.json,
+            Command::Bench(BenchCommand::Rpc(a)) => a.json,
+            Command::L1(_) => false,
+        }
+    }
+
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// What the person at the keyboard should read.
+    pub async fn run(self) -> Result<ExitCode, Box<dyn Error>> {
+        match self.command {
+            Command::Demo(args) => crate::demo::run(args).await,
+            Command::Up(args) => crate::node::up(args).await,
+            Command::L1(args) => crate::roles::run_l1(args).await,
+            Command::Recover(args) => crate::recover::run(args).await,
+            Command::Bench(BenchCommand::Rpc(args)) => crate::bench_rpc::run(args).await,
+            Command::Doctor(args) => crate::doctor::run(args).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,129 @@
+//! What a data directory knows of its network: the contracts on L1 and the chain's identity. Written once, when everything in it exists.
+
+use std::{fs, io, path::Path};
+
+use cairn_primitives::{ChainConfig, FeeParams};
+use cairn_settlement::deploy::{ChainDeployment, Ecosystem};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Version of the file's format.
+const VERSION: u32 = 1;
+/// The file's name in the data directory.
+const FILE: &str = "network.json";
+
+/// A network's contracts and identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Format of this record.
+    pub version: u32,
+    /// Shared contracts.
+    pub ecosystem: Ecosystem,
+    /// The chain's contract.
+    pub chain: ChainDeployment,
+    /// The chain's identity.
+    pub config: ChainConfig,
+    /// Prices at creation.
+    pub fee_params: FeeParams,
+    /// Timestamp of block 0.
+    pub genesis_timestamp: u64,
+}
+
+/// Why the record cannot be read or written.
+#[derive(Debug, Error)]
+pub enum NetworkError {
+    /// The file system.
+    #[error("{path}: {error}")]
+    Io {
+        /// Which file.
+        path: String,
+        /// What happened.
+        error: io::Error,
+    },
+    /// Not ours, or damaged.
+    #[error("{path} is not a network record ({error}); use another --data-dir or remove this one")]
+    Format {
+        /// Which file.
+        path: String,
+        /// What is wrong.
+        error: serde_json::Error,
+    },
+    /// Of another version.
+    #[error(
+        "{path} has version {found}, this program reads version {VERSION}; use another --data-dir"
+    )]
+    Version {
+        /// Which file.
+        path: String,
+        /// Version found.
+        found: u32,
+    },
+    /// The options name another chain than the directory holds.
+    #[error(
+        "the data directory is of chain {found}, not {asked}; use another --data-dir or --chain-id {found}"
+    )]
+    OtherChain {
+        /// In the directory.
+        found: u64,
+        /// Asked for.
+        asked: u64,
+    },
+}
+
+impl Network {
+    /// A record of the present version.
+    pub fn new(
+        ecosystem: Ecosystem,
+        chain: ChainDeployment,
+        config: ChainConfig,
+        fee_params: FeeParams,
+        genesis_timestamp: u64,
+    ) -> Self {
+        Self { version: VERSION, ecosystem, chain, config, fee_params, genesis_timestamp }
+    }
+
+    /// Reads the record; `None` when the directory has none yet.
+    ///
+    /// # Errors
+    /// [`NetworkError`] for anything but an absent file.
+    pub fn load(dir: &Path) -> Result<Option<Self>, NetworkError> {
+        let path = dir.join(FILE);
+        let shown = path.display().to_string();
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(NetworkError::Io { path: shown, error }),
+        };
+        let network: Self = serde_json::from_str(&text)
+            .map_err(|error| NetworkError::Format { path: shown.clone(), error })?;
+        if network.version != VERSION {
+            return Err(NetworkError::Version { path: shown, found: network.version });
+        }
+        Ok(Some(network))
+    }
+
+    /// Writes the record whole or not at all.
+    ///
+    /// # Errors
+    /// [`NetworkError::Io`].
+    pub fn store(&self, dir: &Path) -> Result<(), NetworkError> {
+        let path = dir.join(FILE);
+        let io = |error| NetworkError::Io { path: path.display().to_string(), error };
+        let draft = dir.join(format!("{FILE}.draft"));
+        let text = serde_json::to_string_pretty(self).map_err(|e| io(e.into()))?;
+        let file = fs::File::create(&draft).map_err(io)?;
+        io::Write::write_all(&mut &file, text.as_bytes()).map_err(io)?;
+        file.sync_all().map_err(io)?;
+        fs::rename(&draft, &path).map_err(io)?;
+        fs::File::open(dir).and_then(|d| d.sync_all()).map_err(io)
+    }
+
+    /// Refuses options that name another chain.
+    ///
+    /// # Errors
+    /// [`NetworkError::OtherChain`].
+    pub fn check_chain_id(&self, asked: u64) -> Result<(), NetworkError> {
+        let found = self.config.chain_id;
+        if found == asked { Ok(()) } else { Err(NetworkError::OtherChain { found, asked }) }
+    }
+}

@@ -1,0 +1,523 @@
+//! A whole network in one process: L1 (or a connection to one), contracts, sequencer, RPC, watcher, settlement, attester.
+
+use std::{
+    error::Error,
+    fs, io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use alloy_eips::BlockNumberOrTag;
+use alloy_primitives::{B256, U256};
+use cairn_l1_dev::L1Dev;
+use cairn_primitives::{ChainConfig, FeeParams, address};
+use cairn_rpc::{DevAccounts, RpcHandle, RpcServer, zks::BridgeContracts};
+use cairn_sequencer::{BridgeInfo, L2Rpc, Sequencer, SequencerConfig};
+use cairn_settlement::{
+    attester::{AttestError, AttestationPool, Attester, ReExecute},
+    bridge::Bridge,
+    deploy::{DeployError, NewChain, create_chain, deploy_attestation_verifier, deploy_ecosystem},
+    l1::{L1, L1Error, L1Wallet, Send},
+    sender::{SettlementError, Settler},
+    watcher::{WatchError, Watcher},
+};
+use cairn_storage::Storage;
+use parking_lot::Mutex;
+use serde_json::json;
+use thiserror::Error;
+use tokio::{sync::watch, task::JoinSet};
+
+use crate::{
+    cli::{DEFAULT_CHAIN_ID, DEFAULT_L1_CHAIN_ID, UpArgs},
+    genesis::{self, PredeployError},
+    keys::{DevKeys, MNEMONIC},
+    l2_client::{ClientError, L2Client},
+    network::{Network, NetworkError},
+    roles::{interrupted, l1_config},
+    source::{LocalAttestation, NodeBatches, NodePriority},
+};
+
+/// What the operator's account gets on L1 for its fees in development.
+const OPERATOR_FUNDS: u128 = 100_000_000_000_000_000_000;
+/// What each development account gets on L2, by a deposit from its own account on L1.
+const RICH_DEPOSIT: u128 = 1_000_000_000_000_000_000_000;
+/// L1 gas price that fee estimates assume, in wei.
+const L1_GAS_PRICE: u64 = 1_000_000_000;
+/// Pause between two looks at L1 when it is on this machine.
+const POLL: Duration = Duration::from_millis(100);
+/// Longest wait for the development accounts' deposits.
+const DEPOSIT_PATIENCE: Duration = Duration::from_secs(120);
+/// Delay of the timelock that owns the contracts in development.
+const GOVERNANCE_DELAY: u64 = 3_600;
+
+/// Why a network does not start or cannot go on.
+#[derive(Debug, Error)]
+pub enum NodeError {
+    /// The data directory.
+    #[error("{path}: {error}")]
+    Io {
+        /// Which path.
+        path: String,
+        /// What happened.
+        error: io::Error,
+    },
+    /// The embedded L1.
+    #[error(transparent)]
+    L1Dev(#[from] cairn_l1_dev::L1Error),
+    /// L1.
+    #[error(transparent)]
+    L1(#[from] L1Error),
+    /// Putting the contracts on L1.
+    #[error(transparent)]
+    Deploy(#[from] DeployError),
+    /// The network's record.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The predeploys.
+    #[error(transparent)]
+    Predeploy(#[from] PredeployError),
+    /// The genesis.
+    #[error(transparent)]
+    Genesis(#[from] cairn_stf::genesis::GenesisError),
+    /// Storage.
+    #[error(transparent)]
+    Storage(#[from] cairn_storage::StorageError),
+    /// The sequencer.
+    #[error(transparent)]
+    Sequencer(#[from] cairn_sequencer::SequencerError),
+    /// The RPC server.
+    #[error(transparent)]
+    Rpc(#[from] cairn_rpc::StartError),
+    /// Settlement.
+    #[error(transparent)]
+    Settlement(#[from] SettlementError),
+    /// The watcher.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
+    /// The attester.
+    #[error(transparent)]
+    Attest(#[from] AttestError),
+    /// The bridge, while development accounts are funded.
+    #[error("funding the development accounts: {0}")]
+    Bridge(#[from] cairn_settlement::bridge::BridgeError),
+    /// The node's own RPC.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A role ended.
+    #[error("{0}")]
+    Stopped(String),
+}
+
+/// What a network is started with.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// An L1 elsewhere, instead of the embedded one.
+    pub l1_url: Option<String>,
+    /// Where the rollup's RPC listens.
+    pub l2_addr: SocketAddr,
+    /// Where the embedded L1's RPC listens.
+    pub l1_addr: SocketAddr,
+    /// Chain id of the rollup.
+    pub chain_id: u64,
+    /// L1 blocks above a deposit before it is taken.
+    pub confirmations: u64,
+    /// Oldest that a batch gets before it is sealed.
+    pub batch_age: Duration,
+    /// Give the development accounts ETH on L2.
+    pub fund_accounts: bool,
+}
+
+impl NodeConfig {
+    /// For the demo: any free ports, quick batches, nobody funded but by what the demo shows.
+    pub fn demo(data_dir: PathBuf, l1_url: Option<String>) -> Self {
+        let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        Self {
+            data_dir,
+            l1_url,
+            l2_addr: any,
+            l1_addr: any,
+            chain_id: DEFAULT_CHAIN_ID,
+            confirmations: 0,
+            batch_age: Duration::from_secs(1),
+            fund_accounts: false,
+        }
+    }
+
+    fn up(args: &UpArgs) -> Self {
+        Self {
+            data_dir: args.data_dir.clone(),
+            l1_url: args.l1.clone(),
+            l2_addr: SocketAddr::new(args.host, args.port),
+            l1_addr: SocketAddr::new(args.host, args.l1_port),
+            chain_id: args.chain_id,
+            confirmations: args.confirmations,
+            batch_age: Duration::from_secs(2),
+            fund_accounts: true,
+        }
+    }
+}
+
+/// A running network.
+pub struct Node {
+    network: Network,
+    keys: DevKeys,
+    l1_url: String,
+    embedded_l1: Option<(L1Dev, RpcHandle)>,
+    sequencer: Sequencer,
+    rpc: RpcHandle,
+    stop: watch::Sender<bool>,
+    roles: JoinSet<()>,
+    failure: Arc<Mutex<Option<String>>>,
+}
+
+impl Node {
+    /// Starts everything, or goes on where the data directory stopped.
+    ///
+    /// # Errors
+    /// [`NodeError`]; nothing is left running.
+    pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
+        fs::create_dir_all(&config.data_dir).map_err(|error| NodeError::Io {
+            path: config.data_dir.display().to_string(),
+            error,
+        })?;
+        let keys = DevKeys::derive();
+        let (l1_url, embedded_l1) = start_l1(&config).await?;
+        let (l1, network) = open_network(&config, &keys, &l1_url).await?;
+        let (storage, sequencer) = {
+            // Opening reads and syncs files, and the sequencer starts its own threads.
+            let (config, keys, network) = (config.clone(), keys.clone(), network.clone());
+            let open = move || open_chain(&config, &keys, &network);
+            let opened = tokio::task::spawn_blocking(open).await;
+            opened.map_err(|e| NodeError::Stopped(format!("opening the chain: {e}")))??
+        };
+        let rpc = serve(&config, &keys, &network, &sequencer).await?;
+        let (stop, _) = watch::channel(false);
+        let mut node = Self {
+            network,
+            keys,
+            l1_url,
+            embedded_l1,
+            sequencer,
+            rpc,
+            stop,
+            roles: JoinSet::new(),
+            failure: Arc::default(),
+        };
+        node.start_roles(&config, l1, storage);
+        if config.fund_accounts {
+            node.fund_accounts().await?;
+        }
+        Ok(node)
+    }
+
+    /// The network's contracts and identity.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The development keys.
+    pub fn keys(&self) -> &DevKeys {
+        &self.keys
+    }
+
+    /// HTTP URL of L1.
+    pub fn l1_url(&self) -> &str {
+        &self.l1_url
+    }
+
+    /// HTTP URL of the rollup.
+    pub fn l2_url(&self) -> String {
+        self.rpc.http_url()
+    }
+
+    /// WebSocket URL of the rollup.
+    pub fn l2_ws_url(&self) -> String {
+        self.rpc.ws_url()
+    }
+
+    /// Fails when a role ended on an error.
+    ///
+    /// # Errors
+    /// [`NodeError::Stopped`] with the role's words.
+    pub fn check(&self) -> Result<(), NodeError> {
+        match &*self.failure.lock() {
+            Some(words) => Err(NodeError::Stopped(words.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Stops everything in order.
+    ///
+    /// # Errors
+    /// [`NodeError::Stopped`] when a role had ended before.
+    pub async fn stop(mut self) -> Result<(), NodeError> {
+        self.stop.send_replace(true);
+        self.rpc.stop();
+        while self.roles.join_next().await.is_some() {}
+        let sequencer = self.sequencer.clone();
+        let _ = tokio::task::spawn_blocking(move || sequencer.stop()).await;
+        if let Some((_, server)) = &self.embedded_l1 {
+            server.stop();
+        }
+        self.check()
+    }
+
+    fn start_roles(&mut self, config: &NodeConfig, l1: L1, storage: Storage) {
+        let chain = &self.network.chain;
+        let l1_chain_id = l1.chain_id();
+
+        let sink = NodePriority { sequencer: self.sequencer.clone(), created_at: chain.created_at };
+        let watcher = Watcher::new(l1.clone(), chain.address, sink, config.confirmations, POLL);
+        let pool = Arc::new(AttestationPool::new(
+            l1_chain_id,
+            chain.verifier,
+            vec![self.keys.attester.address()],
+            1,
+        ));
+        let local = LocalAttestation { storage: storage.clone(), pool: pool.clone() };
+        let signer = self.keys.attester.clone();
+        let attester =
+            Attester::new(local, signer, l1_chain_id, chain.verifier, re_execute(), POLL);
+        let first = storage.batch_heads().proven + 1;
+        let wallet = L1Wallet::new(l1, self.keys.operator.clone());
+        let batches = Arc::new(NodeBatches(storage));
+        let settler = Settler::new(wallet, chain.address, batches, pool, POLL);
+
+        let stop = || self.stop.subscribe();
+        let (a, b, c) = (stop(), stop(), stop());
+        self.role("the L1 watcher", async move { watcher.run(a).await.map_err(NodeError::from) });
+        self.role(
+            "the attester",
+            async move { attester.run(first, b).await.map_err(NodeError::from) },
+        );
+        self.role("settlement", async move {
+            settler.backfill().await?;
+            settler.run(c).await.map_err(NodeError::from)
+        });
+    }
+
+    /// Runs a role; what ends it on an error is kept for [`Self::check`] and logged.
+    fn role<F>(&mut self, name: &'static str, run: F)
+    where
+        F: Future<Output = Result<(), NodeError>> + std::marker::Send + 'static,
+    {
+        let failure = self.failure.clone();
+        self.roles.spawn(async move {
+            if let Err(e) = run.await {
+                let words = format!("{name} stopped: {e}");
+                tracing::error!("{words}");
+                failure.lock().get_or_insert(words);
+            }
+        });
+    }
+
+    /// Deposits ETH for each development account that has none on L2 yet.
+    async fn fund_accounts(&self) -> Result<(), NodeError> {
+        let l2 = L2Client::connect(&self.l2_url()).await?;
+        let l1 = L1::connect(&self.l1_url, None).await?;
+        let n = &self.network;
+        let mut deposits = Vec::new();
+        for key in &self.keys.rich {
+            let account = key.address();
+            if !l2.balance(account).await?.is_zero() {
+                continue;
+            }
+            let wallet = L1Wallet::new(l1.clone(), key.clone());
+            let bridge = Bridge::new(&wallet, &n.ecosystem, n.config.chain_id, n.chain.address);
+            deposits.push(bridge.deposit_eth(account, U256::from(RICH_DEPOSIT)).await?);
+        }
+        for deposit in deposits {
+            l2.wait_receipt(deposit.l2_tx, DEPOSIT_PATIENCE).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The state-transition function, as attesters run it.
+fn re_execute() -> ReExecute {
+    Arc::new(|witness| cairn_stf::prove_batch(witness).map_err(Into::into))
+}
+
+async fn start_l1(config: &NodeConfig) -> Result<(String, Option<(L1Dev, RpcHandle)>), NodeError> {
+    if let Some(url) = &config.l1_url {
+        return Ok((url.clone(), None));
+    }
+    let l1 = L1Dev::open(l1_config(config.data_dir.join("l1"), DEFAULT_L1_CHAIN_ID, None))?;
+    let server = l1.serve(config.l1_addr).await?;
+    Ok((server.http_url(), Some((l1, server))))
+}
+
+/// The network that the data directory knows, or a new one.
+async fn open_network(
+    config: &NodeConfig,
+    keys: &DevKeys,
+    l1_url: &str,
+) -> Result<(L1, Network), NodeError> {
+    if let Some(network) = Network::load(&config.data_dir)? {
+        network.check_chain_id(config.chain_id)?;
+        let l1 = L1::connect(l1_url, Some(network.ecosystem.l1_chain_id)).await?;
+        return Ok((l1, network));
+    }
+    let l1 = L1::connect(l1_url, None).await?;
+    let network = create_network(config, keys, &l1).await?;
+    network.store(&config.data_dir)?;
+    Ok((l1, network))
+}
+
+/// Deploys the contracts, funds the operator, and creates the chain.
+async fn create_network(
+    config: &NodeConfig,
+    keys: &DevKeys,
+    l1: &L1,
+) -> Result<Network, NodeError> {
+    let wallet = L1Wallet::new(l1.clone(), keys.deployer.clone());
+    let ecosystem = deploy_ecosystem(&wallet, GOVERNANCE_DELAY).await?;
+    let attesters = [keys.attester.address()];
+    let verifier =
+        deploy_attestation_verifier(&wallet, ecosystem.governance, &attesters, 1).await?;
+    wallet
+        .send(Send {
+            what: "funding of the operator".to_owned(),
+            to: Some(keys.operator.address()),
+            value: U256::from(OPERATOR_FUNDS),
+            ..Send::default()
+        })
+        .await?;
+    let head = l1.block(BlockNumberOrTag::Latest).await?;
+    let genesis_timestamp = head.map(|(_, _, timestamp)| timestamp).unwrap_or_default();
+    let chain_config = ChainConfig::eth_rollup(config.chain_id, l1.chain_id());
+    let fee_params = FeeParams::default();
+    let built = genesis::genesis(&chain_config, &ecosystem, genesis_timestamp)?.build()?;
+    let info = built.batch_info();
+    let chain = NewChain {
+        config: chain_config.clone(),
+        fee_params,
+        admin: keys.deployer.address(),
+        validator: keys.operator.address(),
+        verifier,
+        program_id: program_id(),
+        genesis_root: info.stateRoot,
+        genesis_leaves: info.leafCount,
+        genesis_block_hash: info.lastBlockHash,
+        genesis_timestamp,
+    };
+    let deployment = create_chain(&wallet, &ecosystem, &chain).await?;
+    Ok(Network::new(ecosystem, deployment, chain_config, fee_params, genesis_timestamp))
+}
+
+/// Program that proofs must be of. Attesters re-execute natively and prove no program.
+fn program_id() -> B256 {
+    B256::ZERO
+}
+
+fn open_chain(
+    config: &NodeConfig,
+    keys: &DevKeys,
+    network: &Network,
+) -> Result<(Storage, Sequencer), NodeError> {
+    let genesis = genesis::genesis(&network.config, &network.ecosystem, network.genesis_timestamp)?;
+    let storage = cairn_sequencer::open_storage(config.data_dir.join("l2"), &genesis)?;
+    let mut settings = SequencerConfig::new(network.config.clone(), keys.operator.address());
+    settings.fees = network.fee_params;
+    settings.guest_program_id = program_id();
+    settings.batches.max_age = Some(config.batch_age);
+    settings.dev = true;
+    let sequencer = Sequencer::start(settings, storage.clone())?;
+    Ok((storage, sequencer))
+}
+
+async fn serve(
+    config: &NodeConfig,
+    keys: &DevKeys,
+    network: &Network,
+    sequencer: &Sequencer,
+) -> Result<RpcHandle, NodeError> {
+    let e = &network.ecosystem;
+    let bridge = BridgeInfo {
+        l1_chain_id: e.l1_chain_id,
+        bridgehub: e.bridgehub,
+        main_contract: network.chain.address,
+        base_token: address::ETH_TOKEN,
+        bridges: BridgeContracts {
+            l1_erc20_default_bridge: Some(e.asset_router),
+            l2_erc20_default_bridge: Some(address::L2_ASSET_ROUTER),
+            l1_shared_default_bridge: Some(e.asset_router),
+            l2_shared_default_bridge: Some(address::L2_ASSET_ROUTER),
+            l1_nullifier: Some(e.nullifier),
+            l1_native_token_vault: Some(e.native_token_vault),
+            ..BridgeContracts::default()
+        },
+        testnet_paymaster: None,
+        l1_gas_price: L1_GAS_PRICE,
+    };
+    let chain = Arc::new(L2Rpc::new(sequencer.clone(), bridge));
+    let accounts = DevAccounts::from_signers(keys.rich.clone());
+    let server = RpcServer::new(chain.clone()).with_zk(chain.clone()).with_dev(chain, accounts);
+    Ok(server.start(config.l2_addr).await?)
+}
+
+/// `cairn up`: a development network until it is interrupted.
+///
+/// # Errors
+/// What the person at the keyboard should read.
+pub async fn up(args: UpArgs) -> Result<ExitCode, Box<dyn Error>> {
+    let started = std::time::Instant::now();
+    let node = Node::start(NodeConfig::up(&args)).await?;
+    announce(&node, args.json, started.elapsed());
+    interrupted().await;
+    if !args.json {
+        println!("\nstopping; start again with the same --data-dir to go on");
+    }
+    node.stop().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn announce(node: &Node, as_json: bool, took: Duration) {
+    let n = &node.network;
+    if as_json {
+        let accounts: Vec<_> = node
+            .keys
+            .rich
+            .iter()
+            .map(|k| json!({ "address": k.address(), "key": k.to_bytes() }))
+            .collect();
+        println!(
+            "{}",
+            json!({
+                "event": "ready", "seconds": took.as_secs_f64(),
+                "l2": { "http": node.l2_url(), "ws": node.l2_ws_url(), "chain_id": n.config.chain_id },
+                "l1": { "http": node.l1_url, "chain_id": n.ecosystem.l1_chain_id },
+                "contracts": n.ecosystem, "chain": n.chain,
+                "mnemonic": MNEMONIC, "accounts": accounts,
+            })
+        );
+        return;
+    }
+    println!("Cairn is up ({:.1} s)\n", took.as_secs_f64());
+    println!(
+        "  rollup  chain id {:<8} {}   {}",
+        n.config.chain_id,
+        node.l2_url(),
+        node.l2_ws_url()
+    );
+    println!("  L1      chain id {:<8} {}", n.ecosystem.l1_chain_id, node.l1_url);
+    println!("\n  bridgehub           {}", n.ecosystem.bridgehub);
+    println!("  asset router        {}", n.ecosystem.asset_router);
+    println!("  native token vault  {}", n.ecosystem.native_token_vault);
+    println!("  nullifier           {}", n.ecosystem.nullifier);
+    println!("  chain contract      {}", n.chain.address);
+    println!(
+        "  verifier            {} (attesters: this chain's batches are attested, not yet proven)",
+        n.chain.verifier
+    );
+    println!("\n  Development accounts, funded on L1 and on L2 (mnemonic \"{MNEMONIC}\"):");
+    for key in &node.keys.rich {
+        println!("    {}  {}", key.address(), key.to_bytes());
+    }
+    println!("\nCtrl-C stops it.");
+}

@@ -1,0 +1,110 @@
+//! The node's storage as settlement, the watcher and an in-process attester see it.
+
+use std::sync::Arc;
+
+use alloy_primitives::{B256, Bytes};
+use cairn_primitives::{StoredBatchInfo, priority::PriorityTx};
+use cairn_sequencer::Sequencer;
+use cairn_settlement::{
+    attester::{AttestationPool, AttesterNode},
+    batch::{BatchSource, L1Tx, SealedBatch, SourceError, Step},
+    watcher::PrioritySink,
+};
+use cairn_storage::Storage;
+
+/// Sealed batches, from storage.
+pub struct NodeBatches(pub Storage);
+
+impl BatchSource for NodeBatches {
+    fn newest(&self) -> Result<u64, SourceError> {
+        Ok(self.0.batch_heads().sealed)
+    }
+
+    fn stored(&self, number: u64) -> Result<Option<StoredBatchInfo>, SourceError> {
+        if number > self.newest()? {
+            return Ok(None);
+        }
+        Ok(Some(self.0.batch_info(number)?))
+    }
+
+    fn sealed(&self, number: u64) -> Result<Option<SealedBatch>, SourceError> {
+        let Some(record) = self.0.batch(number)? else { return Ok(None) };
+        Ok(Some(SealedBatch {
+            pubdata: self.0.batch_pubdata(number)?.into(),
+            public_input: record.public_input,
+            stored: record.info,
+            fee_params: record.fee_params,
+            da_mode: record.da_mode,
+            claims: record.blob_claims,
+        }))
+    }
+
+    fn record(&self, number: u64, step: Step, tx: L1Tx) -> Result<(), SourceError> {
+        let tx = cairn_storage::L1Tx {
+            hash: tx.hash,
+            block: tx.block,
+            timestamp: tx.timestamp,
+            gas_used: tx.gas_used,
+        };
+        match step {
+            Step::Committed => self.0.record_committed(number, number, tx)?,
+            Step::Proven => self.0.record_proven(number, number, tx)?,
+            Step::Executed => self.0.record_executed(number, number, tx)?,
+        }
+        Ok(())
+    }
+}
+
+/// Takes priority operations into the sequencer.
+pub struct NodePriority {
+    /// Where they are kept, and executed.
+    pub sequencer: Sequencer,
+    /// L1 block of the chain's creation: nothing was queued before.
+    pub created_at: u64,
+}
+
+impl PrioritySink for NodePriority {
+    fn next(&self) -> Result<(u64, B256), SourceError> {
+        Ok(self.sequencer.storage().priority_queue()?)
+    }
+
+    fn cursor(&self) -> Result<u64, SourceError> {
+        let before = self.created_at.saturating_sub(1);
+        Ok(self.sequencer.storage().l1_cursor()?.max(before))
+    }
+
+    fn accept(&self, operations: Vec<PriorityTx>, cursor: u64) -> Result<(), SourceError> {
+        Ok(self.sequencer.submit_priority_ops(operations, cursor)?)
+    }
+
+    fn rewind(&self) -> Result<(), SourceError> {
+        let consumed = self.sequencer.storage().next_priority_id()?;
+        self.sequencer.drop_priority_ops_from(consumed)?;
+        Ok(self.sequencer.submit_priority_ops(Vec::new(), self.created_at.saturating_sub(1))?)
+    }
+}
+
+/// An attester in the node's own process.
+pub struct LocalAttestation {
+    /// Where witnesses come from.
+    pub storage: Storage,
+    /// Where signatures go.
+    pub pool: Arc<AttestationPool>,
+}
+
+impl AttesterNode for LocalAttestation {
+    async fn newest(&self) -> Result<u64, SourceError> {
+        Ok(self.storage.batch_heads().sealed)
+    }
+
+    async fn witness(&self, number: u64) -> Result<(Bytes, B256), SourceError> {
+        let record = self.storage.batch(number)?.ok_or("no such batch")?;
+        let witness = self.storage.batch_witness(number)?.ok_or("its witness was dropped")?;
+        Ok((witness.into(), record.info.publicInput))
+    }
+
+    async fn submit(&self, number: u64, signature: Bytes) -> Result<(), SourceError> {
+        let record = self.storage.batch(number)?.ok_or("no such batch")?;
+        Ok(self.pool.submit(number, record.info.publicInput, &signature)?)
+    }
+}

@@ -1,0 +1,6 @@
+//! The real binary, from outside: its demo, kills at any moment, and recovery from L1 alone.
+
+mod demo;
+mod kill;
+mod recover;
+mod world;

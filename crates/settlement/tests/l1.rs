@@ -1,0 +1,211 @@
+//! Deployment, deposits and the watcher against the embedded L1 over its JSON-RPC, as against any other L1.
+
+use std::{sync::Arc, time::Duration};
+
+use alloy_primitives::{Address, B256, U256};
+use alloy_signer_local::PrivateKeySigner;
+use cairn_l1_dev::{L1Config, L1Dev};
+use cairn_primitives::{
+    ChainConfig, FeeParams,
+    priority::{PriorityTx, empty_queue_hash, roll_priority_hash},
+};
+use cairn_settlement::{
+    batch::SourceError,
+    bindings::{Bridgehub, L1NativeTokenVault},
+    bridge::Bridge,
+    deploy::{
+        ChainDeployment, Ecosystem, NewChain, create_chain, deploy_attestation_verifier,
+        deploy_ecosystem,
+    },
+    l1::{L1, L1Error, L1Wallet, Send},
+    watcher::{PrioritySink, WatchError, Watcher},
+};
+use parking_lot::Mutex;
+
+/// First account of the test mnemonic.
+const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+const CHAIN_ID: u64 = 271;
+
+struct World {
+    l1: L1,
+    wallet: L1Wallet,
+    ecosystem: Ecosystem,
+    chain: ChainDeployment,
+    _server: cairn_rpc::RpcHandle,
+    _node: L1Dev,
+}
+
+async fn world() -> World {
+    let node = L1Dev::open(L1Config::default()).unwrap();
+    let server = node.serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let l1 = L1::connect(&server.http_url(), None).await.unwrap();
+    let signer: PrivateKeySigner = KEY.parse().unwrap();
+    let me = signer.address();
+    let wallet = L1Wallet::new(l1.clone(), signer);
+    let ecosystem = deploy_ecosystem(&wallet, 60).await.unwrap();
+    let verifier =
+        deploy_attestation_verifier(&wallet, ecosystem.governance, &[me], 1).await.unwrap();
+    let chain = NewChain {
+        config: ChainConfig::eth_rollup(CHAIN_ID, l1.chain_id()),
+        fee_params: FeeParams::default(),
+        admin: me,
+        validator: me,
+        verifier,
+        program_id: B256::ZERO,
+        genesis_root: B256::repeat_byte(1),
+        genesis_leaves: 2,
+        genesis_block_hash: B256::repeat_byte(2),
+        genesis_timestamp: 1,
+    };
+    let chain = create_chain(&wallet, &ecosystem, &chain).await.unwrap();
+    World { l1, wallet, ecosystem, chain, _server: server, _node: node }
+}
+
+impl World {
+    fn bridge(&self) -> Bridge<'_> {
+        Bridge::new(&self.wallet, &self.ecosystem, CHAIN_ID, self.chain.address)
+    }
+}
+
+#[derive(Default)]
+struct Taken {
+    operations: Vec<PriorityTx>,
+    cursor: u64,
+}
+
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Taken>>);
+
+impl PrioritySink for Sink {
+    fn next(&self) -> Result<(u64, B256), SourceError> {
+        let taken = self.0.lock();
+        let hash = taken
+            .operations
+            .iter()
+            .fold(empty_queue_hash(), |h, op| roll_priority_hash(h, op.hash));
+        Ok((taken.operations.len() as u64, hash))
+    }
+
+    fn cursor(&self) -> Result<u64, SourceError> {
+        Ok(self.0.lock().cursor)
+    }
+
+    fn accept(&self, operations: Vec<PriorityTx>, cursor: u64) -> Result<(), SourceError> {
+        let mut taken = self.0.lock();
+        taken.operations.extend(operations);
+        taken.cursor = cursor;
+        Ok(())
+    }
+
+    /// Nothing here is consumed by a block: everything may be read again.
+    fn rewind(&self) -> Result<(), SourceError> {
+        *self.0.lock() = Taken::default();
+        Ok(())
+    }
+}
+
+async fn drain(watcher: &mut Watcher<Sink>) -> Result<(), WatchError> {
+    while watcher.round().await? {}
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deposits_reach_the_watcher_and_lock_their_assets() {
+    let w = world().await;
+    let call = Bridgehub::getZKChainCall { chainId: U256::from(CHAIN_ID) };
+    assert_eq!(w.l1.call(w.ecosystem.bridgehub, call).await.unwrap(), w.chain.address);
+
+    let to = Address::repeat_byte(7);
+    let deposit = w.bridge().deposit_eth(to, U256::from(12345)).await.unwrap();
+    let sink = Sink::default();
+    let mut watcher =
+        Watcher::new(w.l1.clone(), w.chain.address, sink.clone(), 0, Duration::from_millis(10));
+    drain(&mut watcher).await.unwrap();
+    {
+        let taken = sink.0.lock();
+        assert_eq!(taken.operations.len(), 1);
+        let op = &taken.operations[0];
+        assert_eq!((op.hash, op.id), (deposit.l2_tx, deposit.priority_id));
+        assert_eq!((op.to, op.value), (to, U256::from(12345)));
+        assert!(op.to_mint > op.value, "the gas is paid for as well");
+    }
+    let asset = ChainConfig::eth_rollup(CHAIN_ID, w.l1.chain_id()).base_token_asset_id;
+    let call =
+        L1NativeTokenVault::chainBalanceCall { chainId: U256::from(CHAIN_ID), assetId: asset };
+    let locked = w.l1.call(w.ecosystem.native_token_vault, call).await.unwrap();
+    assert_eq!(locked, sink.0.lock().operations[0].to_mint);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_watcher_keeps_its_distance_and_survives_a_reorg() {
+    use alloy_provider::Provider;
+    let w = world().await;
+    let sink = Sink::default();
+    let mut watcher =
+        Watcher::new(w.l1.clone(), w.chain.address, sink.clone(), 2, Duration::from_millis(10));
+    w.bridge().deposit_eth(Address::repeat_byte(7), U256::from(1)).await.unwrap();
+    drain(&mut watcher).await.unwrap();
+    assert!(sink.0.lock().operations.is_empty(), "not deep enough yet");
+    let mine = |n: u64| {
+        let p = w.l1.provider().clone();
+        async move { p.raw_request::<_, serde_json::Value>("anvil_mine".into(), (n,)).await.unwrap() }
+    };
+    mine(2).await;
+    drain(&mut watcher).await.unwrap();
+    assert_eq!(sink.0.lock().operations.len(), 1);
+    let old = sink.0.lock().operations[0].hash;
+
+    // The deposit's block goes, with two above it; another deposit takes its place in the queue.
+    let empty: Vec<serde_json::Value> = Vec::new();
+    let _: serde_json::Value =
+        w.l1.provider().raw_request("anvil_reorg".into(), (3u64, empty)).await.unwrap();
+    w.bridge().deposit_eth(Address::repeat_byte(8), U256::from(2)).await.unwrap();
+    mine(3).await;
+    drain(&mut watcher).await.unwrap();
+    let taken = sink.0.lock();
+    assert_eq!(taken.operations.len(), 1);
+    assert_ne!(taken.operations[0].hash, old);
+    assert_eq!(taken.operations[0].to, Address::repeat_byte(8));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_say_what_is_wrong() {
+    let w = world().await;
+    let other = L1::connect(w.l1.url(), Some(1)).await;
+    assert!(matches!(other, Err(L1Error::WrongChain { expected: 1, .. })));
+    assert!(matches!(L1::connect("not a url", None).await, Err(L1Error::Url(_))));
+
+    let poor = L1Wallet::new(w.l1.clone(), PrivateKeySigner::random());
+    let send = Send {
+        what: "a gift".to_owned(),
+        to: Some(Address::ZERO),
+        value: U256::from(1),
+        ..Send::default()
+    };
+    let error = poor.send(send).await.unwrap_err();
+    assert!(matches!(error, L1Error::Unfunded { .. }), "{error}");
+
+    // A chain id that is taken.
+    let call = Bridgehub::createNewChainCall {
+        params: cairn_settlement::bindings::NewChainParams {
+            chainId: U256::from(CHAIN_ID),
+            baseTokenAssetId: B256::ZERO,
+            admin: Address::ZERO,
+            validator: Address::ZERO,
+            verifier: Address::ZERO,
+            daValidator: Address::ZERO,
+            daPolicy: 0,
+            protocolVersion: 1,
+            programId: B256::ZERO,
+            baseFee: 1,
+            gasPerPubdata: 1,
+            genesisStateRoot: B256::ZERO,
+            genesisLeafCount: 0,
+            genesisBlockHash: B256::ZERO,
+            genesisTimestamp: 0,
+        },
+    };
+    let error =
+        w.wallet.send(Send::call("creation", w.ecosystem.bridgehub, call)).await.unwrap_err();
+    assert!(error.to_string().contains("ChainAlreadyRegistered"), "{error}");
+}

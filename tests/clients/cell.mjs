@@ -1,0 +1,62 @@
+// One cell of the client matrix: a flow of one client, told as one JSON line.
+import { readFileSync } from "node:fs";
+
+export const network = JSON.parse(process.env.CAIRN_NETWORK);
+export const L1 = network.l1.http;
+export const L2 = network.l2.http;
+export const WS = network.l2.ws;
+// Each client uses accounts of its own, so that no two wait for one nonce.
+export const account = (i) => network.accounts[i];
+
+// The test token that every client deploys: ordinary solc output.
+export const token = JSON.parse(
+  readFileSync(new URL("../../contracts/artifacts/TestERC20.json", import.meta.url)),
+);
+
+export function versionOf(name) {
+  const path = new URL(`./node_modules/${name}/package.json`, import.meta.url);
+  return JSON.parse(readFileSync(path)).version;
+}
+
+export function assert(holds, what) {
+  if (!holds) throw new Error(`not true: ${what}`);
+}
+
+export function matrix(client, version) {
+  let failed = 0;
+  return {
+    async cell(flow, run) {
+      const limit = Number(process.env.CAIRN_CELL_SECONDS ?? 120) * 1000;
+      let timer;
+      try {
+        const late = new Promise((_, reject) => {
+          timer = setTimeout(() => reject(new Error(`no end after ${limit} ms`)), limit);
+        });
+        await Promise.race([run(), late]);
+        console.log(JSON.stringify({ client, version, flow, ok: true }));
+      } catch (e) {
+        failed += 1;
+        const error = String(e?.stack ?? e).slice(0, 2000);
+        console.log(JSON.stringify({ client, version, flow, ok: false, error }));
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+    end() {
+      process.exit(failed === 0 ? 0 : 1);
+    },
+  };
+}
+
+export const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
+
+// Asks again until `look` gives something.
+export async function until(look, what, seconds = 100) {
+  const end = Date.now() + seconds * 1000;
+  while (Date.now() < end) {
+    const found = await look();
+    if (found) return found;
+    await sleep(250);
+  }
+  throw new Error(`gave up waiting for ${what}`);
+}

@@ -1,0 +1,94 @@
+// Foundry's cast and forge against the rollup.
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdtempSync, rmSync, writeFileSync, mkdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { L2, account, assert, matrix, versionOf } from "./cell.mjs";
+
+const { cell, end } = matrix("foundry", versionOf("@foundry-rs/cast"));
+const here = dirname(fileURLToPath(import.meta.url));
+const bin = (name) => join(here, "node_modules/.bin", name);
+const key = account(3).key;
+const friend = "0x00000000000000000000000000000000f0a3d7e5";
+const work = mkdtempSync(join(tmpdir(), "cairn-foundry-"));
+const contracts = join(here, "../../contracts");
+
+function run(name, args, options = {}) {
+  return execFileSync(bin(name), args, { encoding: "utf8", cwd: work, timeout: 110_000, ...options }).trim();
+}
+
+// A project with the token and a script, compiled by npm's solc through the repository's wrapper.
+mkdirSync(join(work, "src"));
+mkdirSync(join(work, "script"));
+writeFileSync(join(work, "foundry.toml"), '[profile.default]\nsrc = "src"\nscript = "script"\nout = "out"\nlibs = []\n');
+writeFileSync(join(work, "src/Counter.sol"), `// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.0;
+contract Counter {
+    uint256 public number;
+    event Changed(uint256 number);
+    constructor(uint256 start) { number = start; }
+    function increment() external { number++; emit Changed(number); }
+    function refuse() external pure { revert("refused"); }
+}
+`);
+writeFileSync(join(work, "script/Deploy.s.sol"), `// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.0;
+import "../src/Counter.sol";
+interface Vm { function startBroadcast() external; function stopBroadcast() external; }
+contract Deploy {
+    bool public IS_SCRIPT = true;
+    Vm constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
+    function run() external {
+        vm.startBroadcast();
+        Counter c = new Counter(41);
+        c.increment();
+        vm.stopBroadcast();
+    }
+}
+`);
+const solc = ["--offline", "--use", join(contracts, "forge-solc.cjs")];
+let counter;
+
+await cell("cast send", async () => {
+  const out = run("cast", ["send", friend, "--value", "1gwei", "--rpc-url", L2, "--private-key", key, "--json"]);
+  assert(JSON.parse(out).status === "0x1", out);
+});
+
+await cell("forge create", async () => {
+  const out = run("forge", ["create", ...solc, "src/Counter.sol:Counter", "--rpc-url", L2, "--private-key", key, "--broadcast", "--json", "--constructor-args", "7"]);
+  counter = JSON.parse(out.slice(out.indexOf("{"))).deployedTo;
+  assert(/^0x[0-9a-fA-F]{40}$/.test(counter), out);
+});
+
+await cell("cast call and logs", async () => {
+  assert(run("cast", ["call", counter, "number()(uint256)", "--rpc-url", L2]) === "7", "the number");
+  run("cast", ["send", counter, "increment()", "--rpc-url", L2, "--private-key", key]);
+  assert(run("cast", ["call", counter, "number()(uint256)", "--rpc-url", L2]) === "8", "the number after");
+  const logs = run("cast", ["logs", "--address", counter, "Changed(uint256)", "--from-block", "0", "--rpc-url", L2]);
+  assert(logs.includes("topics"), logs);
+});
+
+await cell("cast revert reason", async () => {
+  try {
+    run("cast", ["call", counter, "refuse()", "--rpc-url", L2], { stdio: "pipe" });
+  } catch (e) {
+    assert(String(e.stderr).includes("refused"), String(e.stderr));
+    return;
+  }
+  throw new Error("it did not revert");
+});
+
+await cell("forge script --broadcast", async () => {
+  const out = run("forge", ["script", ...solc, "script/Deploy.s.sol", "--rpc-url", L2, "--private-key", key, "--broadcast", "--slow"]);
+  assert(out.includes("ONCHAIN EXECUTION COMPLETE"), out.slice(-500));
+});
+
+await cell("cast run (replay with traces)", async () => {
+  const out = run("cast", ["send", counter, "increment()", "--rpc-url", L2, "--private-key", key, "--json"]);
+  const trace = run("cast", ["run", JSON.parse(out).transactionHash, "--rpc-url", L2, "--quick"]);
+  assert(trace.includes("increment") || trace.includes("successfully executed"), trace);
+});
+
+rmSync(work, { recursive: true, force: true });
+end();
