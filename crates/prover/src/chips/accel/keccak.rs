@@ -8,7 +8,7 @@
 //! A round row holds bits of theta's result, as in Plonky3's keccak AIR; it needs no copy of the permutation's input, no 24 round flags and only the seven bits of lane 0
 //! that a round constant can flip.
 //!
-//! Cells a permutation: 24 rows of 2459 + 8, and a call row.
+//! Cells a permutation: 24 rows of 2459 + 8, and a call row of 565: 59,773.
 
 use super::cols::columns;
 use super::mem::{Operand, new_limbs, old_limbs, prev_times, word_addr};
@@ -185,7 +185,7 @@ impl KeccakRoundAir {
     /// The trace of these calls' rounds. They look nothing up.
     pub fn generate(self, calls: &[AccelCall], _: &mut Counts) -> RowMajorMatrix<F> {
         let width = KeccakRoundCols::<F>::WIDTH;
-        let height = (calls.len() * ROUNDS).next_power_of_two();
+        let height = super::height(calls.len() * ROUNDS);
         let mut values = F::zero_vec(height * width);
         values.par_chunks_mut(width * ROUNDS).zip(calls).for_each(|(rows, call)| {
             let mut state: [u64; 25] = core::array::from_fn(|i| {

@@ -12,7 +12,6 @@ pub mod keccak;
 pub mod limbs;
 pub mod mem;
 pub mod modmul;
-pub mod poseidon2;
 pub mod poseidon2_call;
 pub mod secp256k1_add;
 pub mod secp256k1_double;
@@ -26,6 +25,7 @@ mod tests;
 use crate::bus::{AccelCall, F};
 use crate::columns::ColumnGroup;
 use crate::counts::Counts;
+use crate::generate::MIN_LOG_HEIGHT;
 use cairn_accel::ids;
 use keccak::{KeccakCallAir, KeccakRoundAir};
 use modmul::ModMulAir;
@@ -175,13 +175,18 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for AccelAir {
     }
 }
 
+/// The height of a trace of so many rows.
+fn height(rows: usize) -> usize {
+    rows.next_power_of_two().max(1 << MIN_LOG_HEIGHT)
+}
+
 /// A trace of one row a call, padded with zero rows to a power of two.
 fn rows(
     calls: &[AccelCall],
     width: usize,
     mut fill: impl FnMut(&AccelCall, &mut [F]),
 ) -> RowMajorMatrix<F> {
-    let mut values = F::zero_vec(calls.len().next_power_of_two() * width);
+    let mut values = F::zero_vec(height(calls.len()) * width);
     for (call, row) in calls.iter().zip(values.chunks_exact_mut(width)) {
         fill(call, row);
     }

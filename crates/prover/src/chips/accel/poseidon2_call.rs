@@ -1,9 +1,9 @@
 //! The guest's Poseidon2 calls: `POSEIDON2_PERMUTE` (16 words in place) and `POSEIDON2_COMPRESS` (`out = P(l || r)[0..8] + l`).
 //!
-//! One row a call. The permutation itself is a lookup in [`super::poseidon2`]. An input word is any two 16-bit limbs and stands for `lo + 2^16 hi` mod p,
+//! One row a call. The permutation itself is a lookup in [`crate::chips::poseidon2`]. An input word is any two 16-bit limbs and stands for `lo + 2^16 hi` mod p,
 //! which is what the linear expression computes. An output word must be the one canonical representation ([`canonical`]).
 //!
-//! Cells a call, without the permutation's 178: permute 51 + 16 * 3 + (16 * 6 + 48 * 2 + 12) = 115 + ...; see the table in the module's tests.
+//! Cells a call, without the permutation's 178: 303 and 305.
 
 use super::cols::columns;
 use super::mem::{Operand, new_limbs, old_limbs, prev_times, word_addr};

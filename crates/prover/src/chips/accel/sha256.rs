@@ -337,7 +337,7 @@ impl Sha256StepAir {
     /// The trace of these calls' steps.
     pub fn generate(self, calls: &[AccelCall], counts: &mut Counts) -> RowMajorMatrix<F> {
         let width = Sha256StepCols::<F>::WIDTH;
-        let mut values = F::zero_vec((calls.len() * ROWS).next_power_of_two() * width);
+        let mut values = F::zero_vec(super::height(calls.len() * ROWS) * width);
         for (call, rows) in calls.iter().zip(values.chunks_mut(ROWS * width)) {
             let mut registers = registers(call);
             for (step, row) in rows.chunks_exact_mut(width).enumerate() {

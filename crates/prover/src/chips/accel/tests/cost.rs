@@ -1,6 +1,5 @@
 use super::*;
 use crate::bus::EF;
-use crate::chips::accel::poseidon2::Poseidon2Air;
 use p3_air::Air;
 use p3_air::symbolic::{AirLayout, SymbolicExpression};
 use p3_lookup::{InteractionSymbolicBuilder, LogUpGadget, Lookups};
@@ -29,7 +28,7 @@ where
 /// Prints the cost table: cells a row are the columns, and four for each LogUp column and for the accumulator.
 #[test]
 fn degrees_and_cells() {
-    let mut table = vec![("poseidon2 (table)", shape(&Poseidon2Air), 1)];
+    let mut table = vec![("poseidon2 (table)", shape(&Poseidon2Chip), 1)];
     for air in AccelAir::all() {
         assert!(air.main_next_row_columns().is_empty());
         table.push((

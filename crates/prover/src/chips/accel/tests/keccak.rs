@@ -41,3 +41,38 @@ fn every_column_of_the_rounds_is_bound() {
     // A padding row can be turned into nothing that is claimed.
     assert_padding_is_silent(&KeccakRoundAir, &trace, &[], 30);
 }
+
+/// A call's output needs all 24 rounds: without one, with one twice, or with one of another call, the states do not balance.
+#[test]
+fn a_call_needs_each_of_its_rounds() {
+    let mut rng = rng(9);
+    let calls = [keccak_call(&mut rng, 1, [1; 25]), keccak_call(&mut rng, 2, [1; 25])];
+    let states =
+        check_trace(&KeccakCallAir, &KeccakCallAir.generate(&calls, &mut Counts::new()), &[]);
+    let honest = KeccakRoundAir.generate(&calls, &mut Counts::new());
+    let width = honest.width;
+    let row = |i: usize| honest.values[i * width..(i + 1) * width].to_vec();
+    let with = |change: &dyn Fn(&mut RowMajorMatrix<F>)| {
+        let mut trace = honest.clone();
+        change(&mut trace);
+        let mut all = states.clone();
+        all.merge(&check_trace(&KeccakRoundAir, &trace, &[]));
+        all == expected(&calls)
+    };
+    assert!(with(&|_| {}));
+    for dropped in [0, 11, 23, 24, 47] {
+        assert!(!with(&|t| t.values[dropped * width..(dropped + 1) * width].fill(F::ZERO)));
+        assert!(!with(&|t| t.values[50 * width..51 * width].copy_from_slice(&row(dropped))));
+        let other = (dropped + 24) % 48;
+        assert!(!with(
+            &|t| t.values[dropped * width..(dropped + 1) * width].copy_from_slice(&row(other))
+        ));
+    }
+    // The order of rows means nothing.
+    assert!(with(&|t| {
+        t.values[..width].copy_from_slice(&row(40));
+        t.values[40 * width..41 * width].copy_from_slice(&row(0));
+    }));
+    // Rounds without a call's row are left over.
+    assert!(!check_trace(&KeccakRoundAir, &honest, &[]).is_empty());
+}

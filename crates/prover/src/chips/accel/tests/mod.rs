@@ -9,6 +9,7 @@ mod u256;
 
 use super::AccelAir;
 use crate::bus::{ACCEL, AccelCall, F, MEM, MemAccess};
+use crate::chips::poseidon2::Poseidon2Chip;
 use crate::columns::ColumnGroup;
 use crate::counts::Counts;
 use crate::testing::{
@@ -101,8 +102,8 @@ pub(crate) fn check_calls(calls: &[AccelCall]) -> Vec<(AccelAir, RowMajorMatrix<
         traces.push((air, trace));
     }
     assert_eq!(counted_lookups(&counts), looked_up, "lookups are counted");
-    let table = super::poseidon2::Poseidon2Air.generate(&counts);
-    balance.merge(&check_trace(&super::poseidon2::Poseidon2Air, &table, &[]));
+    let table = crate::generate::poseidon2(&counts.perms());
+    balance.merge(&check_trace(&Poseidon2Chip, &table, &[]));
     assert_eq!(balance, expected(calls), "the buses carry exactly the calls");
     traces
 }

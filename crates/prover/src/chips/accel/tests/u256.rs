@@ -1,10 +1,11 @@
 use super::*;
-use crate::chips::accel::limbs::{BASE16, Interval};
+use crate::chips::accel::limbs::{self, BASE16, Interval};
 use crate::chips::accel::modmul::{self, ModMulAir, ModMulCols};
 use crate::chips::accel::u256_add::{U256AddAir, U256AddCols};
 use crate::chips::accel::u256_mul::{self, U256MulAir, U256MulCols};
 use cairn_accel::u256::{self, Words};
 use core::cmp::Ordering;
+use p3_field::Field;
 
 const UNARY_IDS: [u32; 7] = [
     ids::U256_ADD,
@@ -190,4 +191,72 @@ fn every_column_of_mul_is_bound() {
         |_, _| false,
     );
     assert_padding_is_silent(&U256MulAir, &trace, &[], 7);
+}
+
+/// No choice of flags and difference shows `small < large` when it is not so.
+#[test]
+fn less_than_has_no_false_witness() {
+    let pairs: [([u16; 4], [u16; 4]); 6] = [
+        ([0; 4], [0; 4]),
+        ([1, 0, 0, 0], [0; 4]),
+        ([5, 6, 7, 8], [5, 6, 7, 8]),
+        ([0xffff; 4], [0xffff; 4]),
+        ([0, 0, 0, 1], [0xffff, 0xffff, 0xffff, 0]),
+        ([0, 0xffff, 3, 3], [0xffff, 0, 3, 3]),
+    ];
+    for (small, large) in pairs {
+        let (small, large) = (small.map(F::from_u16), large.map(F::from_u16));
+        for choice in 0..16 {
+            let flags: [F; 4] = core::array::from_fn(|i| F::from_bool(choice >> i & 1 == 1));
+            let honest: F = (0..4).map(|i| flags[i] * (large[i] - small[i])).sum::<F>() - F::ONE;
+            for diff in [honest, F::ZERO, F::ONE, F::from_u32(0xffff)] {
+                assert!(!crate::testing::holds(|b| limbs::less_than(
+                    b,
+                    &small,
+                    &large,
+                    &flags,
+                    &diff,
+                    &F::ONE
+                )));
+            }
+        }
+    }
+}
+
+/// A wrong quotient, remainder, product or sum cannot be repaired by carries: for every small change of a result, the carries that the
+/// coefficients ask for modulo p leave the range, or do not end in zero.
+#[test]
+fn carries_repair_nothing() {
+    let mut rng = rng(4);
+    for _ in 0..20 {
+        let mut identity = limbs::Poly::<limbs::Int>(Vec::new());
+        let (x, y): ([u16; 16], [u16; 16]) = (rng.random(), rng.random());
+        let product =
+            limbs::Poly::new(&limbs::int_bytes::<32>(&x)).mul(&limbs::int_bytes::<32>(&y)).pairs();
+        identity = identity.plus(1, &product.0, 0);
+        let mut carry = 0;
+        let digits: Vec<limbs::Int> = (0..32)
+            .map(|j| {
+                let sum = identity.0.get(j).map_or(0, |c| c.0) + carry;
+                carry = sum >> 16;
+                limbs::Int(sum & 0xffff)
+            })
+            .collect();
+        let honest = identity.plus(-1, &digits, 0);
+        for _ in 0..20 {
+            let mut forged: Vec<i128> = honest.0.iter().map(|c| c.0).collect();
+            forged[rng.random_range(0..32)] +=
+                if rng.random_bool(0.5) { 1 } else { -1 } << rng.random_range(0..16);
+            // The only carries that satisfy the equations modulo p.
+            let inverse = F::from_u32(1 << 16).inverse();
+            let mut carry = F::ZERO;
+            let mut columns = Vec::new();
+            for &c in &forged[..31] {
+                carry = (F::from_i64(c as i64) + carry) * inverse;
+                columns.push(carry + F::from_u32(1 << 14));
+            }
+            let poly = limbs::Poly(forged.iter().map(|&c| F::from_i64(c as i64)).collect());
+            assert!(!crate::testing::holds(|b| BASE16.constrain(b, poly, &columns, &F::ONE)));
+        }
+    }
 }
