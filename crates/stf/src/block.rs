@@ -222,10 +222,10 @@ impl<R: StateReader, I> Engine<R, I> {
     pub(crate) fn begin_block(&mut self, env: BlockEnvParams) {
         self.evm.ctx.block = block_env(&env);
         let recent = &mut self.evm.ctx.journaled_state.database.recent;
-        if let Some(parent) = env.number.checked_sub(1) {
-            if recent.last().map(|(n, _)| *n) != Some(parent) {
-                recent.push((parent, env.parent_hash));
-            }
+        if let Some(parent) = env.number.checked_sub(1)
+            && recent.last().map(|(n, _)| *n) != Some(parent)
+        {
+            recent.push((parent, env.parent_hash));
         }
         self.env = env;
         self.txs_rolling_hash = B256::ZERO;

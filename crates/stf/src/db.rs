@@ -137,7 +137,6 @@ impl<R: StateReader> Database for StateDb<R> {
             code_hash: a.code_hash,
             account_id: None,
             code: (!a.has_code()).then(Bytecode::default),
-            ..Default::default()
         });
         if self.overrides.is_empty() {
             return Ok(info);

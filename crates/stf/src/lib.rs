@@ -13,7 +13,6 @@ extern crate std;
 pub mod batch;
 pub mod block;
 pub mod changes;
-pub mod crypto;
 pub mod da;
 pub mod db;
 pub mod error;

@@ -54,7 +54,6 @@ pub fn prove_batch(witness: &[u8]) -> Result<B256, BatchError> {
 /// # Errors
 /// As [`prove_batch`].
 pub fn execute_batch(witness: &[u8]) -> Result<BatchResult, BatchError> {
-    crate::crypto::install();
     let Parts { input, codes, tree } = Parts::decode(witness)?;
     let state = open_state(&input, &tree)?;
     let executed = run_blocks(&input, codes, state)?;

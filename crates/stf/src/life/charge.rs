@@ -84,12 +84,13 @@ fn measure<R: StateReader, I>(
         bytes += code_hash_bytes(&before, &after);
         let hash = after.code_hash;
         let is_new = hash != before.code_hash && hash != KECCAK_EMPTY;
-        if is_new && !db.code_known(hash).map_err(super::db_fault)? {
-            if !executed.new_codes.iter().any(|(h, _)| *h == hash) {
-                let code = after.code.map(|c| c.original_bytes()).unwrap_or_default();
-                bytes += code.len() as u64 + NEW_CODE_BYTES;
-                executed.new_codes.push((hash, code));
-            }
+        if is_new
+            && !db.code_known(hash).map_err(super::db_fault)?
+            && !executed.new_codes.iter().any(|(h, _)| *h == hash)
+        {
+            let code = after.code.map(|c| c.original_bytes()).unwrap_or_default();
+            bytes += code.len() as u64 + NEW_CODE_BYTES;
+            executed.new_codes.push((hash, code));
         }
     }
     for (address, key) in slots {
