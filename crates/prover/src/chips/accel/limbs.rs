@@ -342,7 +342,7 @@ pub fn fill_less_than<const N: usize>(
 
 /// Field elements of limbs.
 pub fn to_field<const N: usize>(limbs: &[u16; N]) -> [F; N] {
-    limbs.map(|limb| F::from_u16(limb))
+    limbs.map(F::from_u16)
 }
 
 /// High bytes of limbs as field elements.

@@ -431,11 +431,14 @@ fn eval_sum<AB: InteractionBuilder<F = F>>(
     }
 }
 
+/// The words of a row's two registers and of its window.
+type StepWords<'a, E> = (&'a [Word<'a, E>; 8], &'a [Word<'a, E>; 8], &'a [Word<'a, E>; 20]);
+
 /// The four rounds of a row.
 fn eval_rounds<AB: InteractionBuilder<F = F>>(
     b: &mut AB,
     cols: &Sha256StepCols<AB::Expr>,
-    (a, e, w): (&[Word<'_, AB::Expr>; 8], &[Word<'_, AB::Expr>; 8], &[Word<'_, AB::Expr>; 20]),
+    (a, e, w): StepWords<'_, AB::Expr>,
     real: &AB::Expr,
 ) {
     for j in 0..ROUNDS {
