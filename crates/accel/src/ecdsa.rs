@@ -5,7 +5,9 @@
 //!
 //! Whether `s` must be low is the caller's rule.
 
-use crate::secp256k1::{BETA, LAMBDA, N, P, Point, add_assign, double_assign};
+use crate::secp256k1::{
+    BETA, LAMBDA, N, P, Point, add_assign, copy, double_assign, double4_assign,
+};
 use crate::u256::{self, Words};
 
 /// Recovers the public key that made the signature `(r, s)` with recovery id 0..=3 (bit 0: y is odd, bit 1: x overflowed the order) on a message hash.
@@ -172,9 +174,7 @@ impl Sum {
     #[inline(always)]
     fn double4(&mut self) {
         if !self.infinite {
-            for _ in 0..4 {
-                defined(double_assign(&mut self.point));
-            }
+            defined(double4_assign(&mut self.point));
         }
     }
 
@@ -219,8 +219,9 @@ fn linear_combination<H: Hints>(u1: &Words, u2: &Words, point: &Point) -> Option
     if signs & 1 != 0 {
         base.y = u256::sub(&P, &base.y);
     }
-    let multiples = multiples(&base);
-    let images = images(&multiples, opposite);
+    let (mut multiples, mut images) = ([NOTHING; WINDOW], [NOTHING; WINDOW]);
+    fill_multiples(&mut multiples, &base);
+    fill_images(&mut images, &multiples, opposite);
     let byte = |words: &[u32], i: usize| (words[i / 4] >> (8 * (i % 4))) as usize & 0xff;
     let mut sum = Sum { point: base, infinite: true };
     for i in (0..16).rev() {
@@ -263,24 +264,31 @@ fn checked_split<H: Hints>(k: &Words) -> ([u32; 8], u32) {
     (m, signs)
 }
 
+/// What a table holds before it is filled.
+const NOTHING: Point = Point { x: u256::ZERO, y: u256::ZERO };
+
 /// `1 * p .. 15 * p`. The order is a large prime, so no sum here meets equal x.
-fn multiples(p: &Point) -> [Point; WINDOW] {
-    let mut table = [*p; WINDOW];
+fn fill_multiples(table: &mut [Point; WINDOW], p: &Point) {
+    copy(&mut table[0], p);
+    copy(&mut table[1], p);
     defined(double_assign(&mut table[1]));
     for i in 2..WINDOW {
         let (done, rest) = table.split_at_mut(i);
-        rest[0] = done[i - 1];
+        copy(&mut rest[0], &done[i - 1]);
         defined(add_assign(&mut rest[0], p));
     }
-    table
 }
 
 /// The endomorphism's images `lambda * q = (beta * x, y)`, negated if asked.
-fn images(table: &[Point; WINDOW], negated: bool) -> [Point; WINDOW] {
-    core::array::from_fn(|i| Point {
-        x: u256::mul_mod(&table[i].x, &BETA, &P),
-        y: if negated { u256::sub(&P, &table[i].y) } else { table[i].y },
-    })
+fn fill_images(images: &mut [Point; WINDOW], table: &[Point; WINDOW], negated: bool) {
+    for (image, q) in images.iter_mut().zip(table) {
+        u256::mul_mod_to(&q.x, &BETA, &P, &mut image.x);
+        if negated {
+            u256::sub_to(&P, &q.y, &mut image.y);
+        } else {
+            u256::copy(&mut image.y, &q.y);
+        }
+    }
 }
 
 /// Multiples 1..=255 of G, then of 2^128 * G, as memory holds [`Point`]s on a little-endian machine. Written by `examples/generator_table.rs`.

@@ -110,9 +110,31 @@ pub fn double_assign(p: &mut Point) -> Result<(), Undefined> {
     imp::double_assign(p)
 }
 
+/// `p = 16p`: four doublings.
+///
+/// # Errors
+/// As [`double_assign`].
+#[inline]
+pub fn double4_assign(p: &mut Point) -> Result<(), Undefined> {
+    imp::double4_assign(p)
+}
+
+/// `to = from`, two calls in the guest.
+#[inline(always)]
+pub fn copy(to: &mut Point, from: &Point) {
+    crate::u256::copy(&mut to.x, &from.x);
+    crate::u256::copy(&mut to.y, &from.y);
+}
+
 #[cfg(target_os = "zkvm")]
 mod imp {
     use super::{Point, Undefined};
+
+    #[inline(always)]
+    pub(super) fn double4_assign(p: &mut Point) -> Result<(), Undefined> {
+        crate::sys::secp256k1_double4(p);
+        Ok(())
+    }
 
     #[inline(always)]
     pub(super) fn add_assign(p: &mut Point, q: &Point) -> Result<(), Undefined> {
@@ -158,6 +180,10 @@ mod imp {
         let slope = (y1 + y0.negate(1)).normalize() * dx.ok_or(Undefined)?;
         *p = chord(slope, x0, y0, x1);
         Ok(())
+    }
+
+    pub(super) fn double4_assign(p: &mut Point) -> Result<(), Undefined> {
+        (0..4).try_for_each(|_| double_assign(p))
     }
 
     pub(super) fn double_assign(p: &mut Point) -> Result<(), Undefined> {

@@ -148,6 +148,29 @@ pub(crate) fn ternary(id: u32, a: &Words, b: &Words, m: &Words) -> Words {
     }
 }
 
+/// As [`binary`] with 8 output words, into a place.
+#[inline(always)]
+pub(crate) fn binary_to(id: u32, a: &Words, b: &Words, out: &mut Words) {
+    // SAFETY: the operands are references.
+    unsafe { ecall3(id, addr(a), addr(b), addr_mut(out)) }
+}
+
+/// As [`ternary`], into a place.
+#[inline(always)]
+pub(crate) fn ternary_to(id: u32, a: &Words, b: &Words, m: &Words, out: &mut Words) {
+    // SAFETY: the operands are references.
+    unsafe { ecall(id, addr(a), addr(b), addr(m), addr_mut(out)) }
+}
+
+/// Four point doublings in place. An ecall keeps all registers, so they need to be set once.
+#[inline(always)]
+pub fn secp256k1_double4(p: &mut Point) {
+    // SAFETY: as `ecall1`, four times.
+    unsafe {
+        asm!("ecall", "ecall", "ecall", "ecall", in("a7") ids::SECP256K1_DOUBLE, in("a0") addr_mut(p), options(nostack, preserves_flags));
+    }
+}
+
 /// Point addition in place.
 #[inline]
 pub fn secp256k1_add(p: &mut Point, q: &Point) {

@@ -76,6 +76,42 @@ pub fn mul_mod(a: &Words, b: &Words, m: &Words) -> Words {
     imp::mul_mod(a, b, m)
 }
 
+/// `out = a - b mod 2^256`, written in place: in the guest cheaper than returning it into memory.
+#[inline(always)]
+pub fn sub_to(a: &Words, b: &Words, out: &mut Words) {
+    #[cfg(target_os = "zkvm")]
+    crate::sys::binary_to(crate::ids::U256_SUB, a, b, out);
+    #[cfg(not(target_os = "zkvm"))]
+    {
+        *out = sub(a, b);
+    }
+}
+
+/// `out = (a * b) mod m`, zero when `m = 0`; see [`sub_to`].
+#[inline(always)]
+pub fn mul_mod_to(a: &Words, b: &Words, m: &Words, out: &mut Words) {
+    #[cfg(target_os = "zkvm")]
+    crate::sys::ternary_to(crate::ids::MODMUL256, a, b, m, out);
+    #[cfg(not(target_os = "zkvm"))]
+    {
+        *out = mul_mod(a, b, m);
+    }
+}
+
+/// `to = from`, one call in the guest.
+#[inline(always)]
+pub fn copy(to: &mut Words, from: &Words) {
+    #[cfg(target_os = "zkvm")]
+    // SAFETY: both are references to eight aligned words.
+    unsafe {
+        crate::sys::copy32(from.as_ptr().cast(), to.as_mut_ptr().cast());
+    }
+    #[cfg(not(target_os = "zkvm"))]
+    {
+        *to = *from;
+    }
+}
+
 /// From 32 big-endian bytes.
 #[inline]
 #[must_use]

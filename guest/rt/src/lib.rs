@@ -18,7 +18,7 @@ core::arch::global_asm!(
     "unimp",
 );
 
-/// Exit code of a panic.
+/// Exit code of a panic, where the build does not turn panics into traps.
 pub const EXIT_PANIC: u32 = 101;
 /// Exit code when memory is exhausted.
 pub const EXIT_OUT_OF_MEMORY: u32 = 102;

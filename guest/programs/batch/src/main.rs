@@ -2,6 +2,8 @@
 #![no_std]
 #![no_main]
 
+extern crate alloc;
+
 mod crypto;
 
 cairn_guest_rt::entry!(main);
