@@ -164,6 +164,7 @@ pub struct PoolSnapshot {
 
 /// A new head or a reorg, as subscribers see it.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one value per block, always behind an Arc")]
 pub enum BlockEvent {
     /// The chain grew by this block.
     New {

@@ -1,4 +1,4 @@
-//! `debug_trace*` with callTracer, prestateTracer, flatCallTracer, 4byteTracer, muxTracer, noopTracer and struct logs.
+//! `debug_trace*` with callTracer, prestateTracer, flatCallTracer, 4byteTracer, noopTracer and struct logs.
 
 use crate::chain::{
     BlockRef, CallPurpose, ReplayTarget, RpcInspector, StateView, TracedTx, TxTracer,
