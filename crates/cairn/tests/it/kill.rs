@@ -51,7 +51,11 @@ async fn settlement_goes_on_after_a_kill_at_each_step() {
     })
     .await;
     let [committed, proven, executed] = counters(&l1, chain).await;
-    assert!(committed >= 7 && proven == committed && executed == committed);
+    // Payments of several rounds may share a batch, but not all of them.
+    assert!(
+        committed >= 3 && proven == committed && executed == committed,
+        "{committed} committed, {proven} proven, {executed} executed"
+    );
     // Each batch knows its three transactions, also those that were sent right before a kill.
     for batch in 1..=executed {
         let details = ask(&l2, "zks_getL1BatchDetails", json!([batch])).await;

@@ -26,7 +26,8 @@ async fn the_state_of_a_thousand_transactions_comes_back_from_l1() {
             for round in 0..ROUNDS {
                 // New accounts and slots, old ones again, and a contract's storage.
                 let to = Address::from_slice(
-                    &U256::from(round % 40 + 1000 * lane as u64 + 7).to_be_bytes::<32>()[12..],
+                    &U256::from(round % 40 + 1000 * lane as u64 + 0x10_0000).to_be_bytes::<32>()
+                        [12..],
                 );
                 if round % 3 == 0 {
                     let mint = Erc20::mintCall { to, amount: U256::from(round + 1) };

@@ -171,6 +171,14 @@ pub fn transaction(tx: &L2Transaction, sender: Address, place: Option<(Inclusion
     view.extra.insert("l1BatchNumber".into(), batch.number_json());
     let index = included.filter(|_| batch.number.is_some()).map_or(Value::Null, |i| hex_json(i.transaction_index));
     view.extra.insert("l1BatchTxIndex".into(), index);
+    if tx.is_priority() {
+        // Nobody signed it; ethers wants the fields all the same, in full width.
+        let zero = Value::from(B256::ZERO.to_string());
+        view.extra.insert("r".into(), zero.clone());
+        view.extra.insert("s".into(), zero);
+        view.extra.insert("v".into(), hex_json(0));
+        view.extra.insert("yParity".into(), hex_json(0));
+    }
     view
 }
 
