@@ -43,7 +43,9 @@ fn decode_error(e: TransactionError) -> PoolError {
 fn check_shape(tx: &EthTransaction, chain_id: u64) -> Result<(), PoolError> {
     match tx.chain_id() {
         None => return Err(PoolError::NotReplayProtected),
-        Some(have) if have != chain_id => return Err(PoolError::InvalidChainId { have, want: chain_id }),
+        Some(have) if have != chain_id => {
+            return Err(PoolError::InvalidChainId { have, want: chain_id });
+        }
         Some(_) => {}
     }
     let (max_fee, got) = (tx.max_fee_per_gas(), tx.gas_limit());
@@ -57,7 +59,10 @@ fn check_shape(tx: &EthTransaction, chain_id: u64) -> Result<(), PoolError> {
         return Err(PoolError::NonceMax);
     }
     if tx.kind().is_create() && tx.input().len() > MAX_INITCODE_SIZE {
-        return Err(PoolError::InitCodeTooLarge { size: tx.input().len(), limit: MAX_INITCODE_SIZE });
+        return Err(PoolError::InitCodeTooLarge {
+            size: tx.input().len(),
+            limit: MAX_INITCODE_SIZE,
+        });
     }
     if let EthereumTxEnvelope::Eip7702(t) = tx {
         if t.tx().authorization_list.is_empty() {
@@ -73,7 +78,14 @@ fn check_intrinsic_gas(tx: &EthTransaction) -> Result<(), PoolError> {
     });
     let authorizations = tx.authorization_list().map_or(0, |l| l.len() as u64);
     let params = GasParams::new_spec(cairn_stf::evm::SPEC);
-    let need = params.initial_tx_gas(tx.input(), tx.kind().is_create(), accounts, slots, authorizations, None);
+    let need = params.initial_tx_gas(
+        tx.input(),
+        tx.kind().is_create(),
+        accounts,
+        slots,
+        authorizations,
+        None,
+    );
     let have = tx.gas_limit();
     if need.initial_total_gas() > have {
         return Err(PoolError::IntrinsicGas { have, want: need.initial_total_gas() });

@@ -20,7 +20,7 @@ use crate::error::SequencerError;
 use crate::shared::Shared;
 
 /// Batches that wait to be sealed; at this many, no block is built.
-const QUEUE: usize = 4;
+const QUEUE: usize = 32;
 
 /// A batch that blocks still enter.
 #[derive(Debug)]
@@ -40,10 +40,15 @@ pub(crate) struct OpenBatch {
 /// Most blocks of a batch.
 const MAX_BLOCKS: usize = 2_000;
 
-
 impl OpenBatch {
     pub(crate) fn new(number: u64) -> Self {
-        Self { number, usage: BatchUsage::default(), blocks: Vec::new(), since: Instant::now(), fees: None }
+        Self {
+            number,
+            usage: BatchUsage::default(),
+            blocks: Vec::new(),
+            since: Instant::now(),
+            fees: None,
+        }
     }
 
     /// True when it holds as many blocks as it may.
@@ -80,7 +85,9 @@ impl BatchSender {
 
     pub(crate) fn send(&self, batch: OpenBatch) -> Result<(), SequencerError> {
         self.waiting.fetch_add(1, Ordering::AcqRel);
-        self.sender.send(batch).map_err(|_| SequencerError::Stopped("batches are no longer sealed".into()))
+        self.sender
+            .send(batch)
+            .map_err(|_| SequencerError::Stopped("batches are no longer sealed".into()))
     }
 }
 
@@ -123,19 +130,25 @@ impl Batcher {
 /// Seals a batch into the store.
 fn seal(shared: &Shared, batch: OpenBatch) -> Result<BatchRecord, SequencerError> {
     let number = batch.number;
-    let fault = |e: &dyn std::fmt::Display| SequencerError::Batch { batch: number, reason: e.to_string() };
+    let fault =
+        |e: &dyn std::fmt::Display| SequencerError::Batch { batch: number, reason: e.to_string() };
     let prev = shared.storage.batch_info(number - 1)?;
     let usage = batch.usage;
     let fees = fees_of(shared, &batch)?;
     let (prepared, tree, logs) = prepare(shared, batch, &prev, fees)?;
     let da_mode = shared.config.batches.da_mode;
-    let hashes = if da_mode == DaMode::Blobs { blob_hashes(prepared.pubdata()).map_err(|e| fault(&e))? } else { Vec::new() };
+    let hashes = if da_mode == DaMode::Blobs {
+        blob_hashes(prepared.pubdata()).map_err(|e| fault(&e))?
+    } else {
+        Vec::new()
+    };
     let sealed = prepared.seal(da_mode, hashes.clone()).map_err(|e| fault(&e))?;
     if shared.config.batches.self_check {
         self_check(number, &sealed)?;
     }
     let changes = tree_changes(number, &tree, &sealed)?;
-    let record = record_of(number, &sealed, &prev, usage, fees, da_mode, &hashes).map_err(|e| fault(&e))?;
+    let record =
+        record_of(number, &sealed, &prev, usage, fees, da_mode, &hashes).map_err(|e| fault(&e))?;
     shared.storage.seal_batch(cairn_storage::SealedBatch {
         record: record.clone(),
         pubdata: &sealed.result.pubdata,
@@ -164,10 +177,12 @@ fn prepare(
     fees: FeeParams,
 ) -> Result<(PreparedBatch, Tree<BatchTree>, Logs), SequencerError> {
     let number = batch.number;
-    let fault = |e: &dyn std::fmt::Display| SequencerError::Batch { batch: number, reason: e.to_string() };
+    let fault =
+        |e: &dyn std::fmt::Display| SequencerError::Batch { batch: number, reason: e.to_string() };
     let storage = &shared.storage;
     let first = batch.blocks[0].0.header.number;
-    let prev_header = storage.block(first - 1)?.ok_or_else(|| fault(&"the block before it is missing"))?.header;
+    let prev_header =
+        storage.block(first - 1)?.ok_or_else(|| fault(&"the block before it is missing"))?.header;
     let mut builder = BatchBuilder::new(BatchStart {
         config: shared.config.chain.clone(),
         guest_program_id: shared.config.guest_program_id,
@@ -218,7 +233,11 @@ fn self_check(batch: u64, sealed: &SealedBatch) -> Result<(), SequencerError> {
 }
 
 /// What the node's own tree makes of the writes must be what the witness makes of them.
-fn tree_changes(batch: u64, tree: &Tree<BatchTree>, sealed: &SealedBatch) -> Result<TreeChanges, SequencerError> {
+fn tree_changes(
+    batch: u64,
+    tree: &Tree<BatchTree>,
+    sealed: &SealedBatch,
+) -> Result<TreeChanges, SequencerError> {
     let fail = |reason: String| SequencerError::SelfCheck { batch, reason };
     let (update, changes) = tree.compute(&sealed.writes).map_err(|e| fail(e.to_string()))?;
     if update != sealed.result.update {
@@ -240,8 +259,11 @@ fn record_of(
     let (public_input, pubdata) = (sealed.public_input().clone(), &sealed.result.pubdata);
     debug_assert_eq!(public_input.batch_number, number);
     let total = prev.priorityOpsCount + public_input.priority_ops_count;
-    let blob_claims =
-        if da_mode == DaMode::Blobs { cairn_stf::da::blob_claims(pubdata, hashes)? } else { Vec::new() };
+    let blob_claims = if da_mode == DaMode::Blobs {
+        cairn_stf::da::blob_claims(pubdata, hashes)?
+    } else {
+        Vec::new()
+    };
     Ok(BatchRecord {
         info: StoredBatchInfo::from_public_input(&public_input, total),
         tx_count: usage.txs,

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use alloy_primitives::{Address, B256, Bloom};
 use cairn_primitives::{FeeParams, PriorityTx};
 use cairn_stf::{
-    BatchLimits, BatchUsage, BlockEnvParams, BlockExecutor, BlockOutput, ExecError, RecoveredTx, TxResult,
+    BatchLimits, BatchUsage, BlockEnvParams, BlockExecutor, BlockOutput, ExecError, RecoveredTx,
+    TxResult,
 };
 use cairn_storage::{
-    Account, BlockCommit, BlockRecord, CommittedTx, LogEntry, LogRecord, ReceiptRecord, StateDiff, TxRecord,
+    Account, BlockCommit, BlockRecord, CommittedTx, LogEntry, LogRecord, ReceiptRecord, StateDiff,
+    StorageError, TxRecord,
 };
 use tokio::sync::oneshot;
 
@@ -41,7 +43,12 @@ pub(crate) enum Command {
     /// Something may wait.
     Wake,
     /// Build blocks now, empty ones too.
-    Mine { blocks: u64, interval: Option<u64>, timestamp: Option<u64>, done: oneshot::Sender<Result<B256, SequencerError>> },
+    Mine {
+        blocks: u64,
+        interval: Option<u64>,
+        timestamp: Option<u64>,
+        done: oneshot::Sender<Result<B256, SequencerError>>,
+    },
     /// Seal what is there; answers the number of the last batch cut so far.
     Seal(oneshot::Sender<Result<u64, SequencerError>>),
     /// New fee parameters, from the next batch on.
@@ -101,14 +108,17 @@ impl Builder {
     /// How long to wait for a command: until work can be done that no command announces.
     fn pause(&self) -> Duration {
         let idle = Duration::from_millis(500);
-        let batch = self.batch_deadline().map_or(idle, |at| at.saturating_duration_since(Instant::now()));
+        let batch =
+            self.batch_deadline().map_or(idle, |at| at.saturating_duration_since(Instant::now()));
         if !self.has_work() {
             return batch.min(idle);
         }
         match *self.shared.block_time.lock() {
             BlockTime::Manual => batch.min(idle),
             BlockTime::Instant => self.linger().min(batch),
-            BlockTime::Interval(every) => every.saturating_sub(self.last_block_at.elapsed()).min(batch),
+            BlockTime::Interval(every) => {
+                every.saturating_sub(self.last_block_at.elapsed()).min(batch)
+            }
         }
     }
 
@@ -122,11 +132,13 @@ impl Builder {
     }
 
     fn has_work(&self) -> bool {
-        !self.is_backpressed() && (self.shared.priority_waiting() || self.shared.pool.lock().has_executable())
+        !self.is_backpressed()
+            && (self.shared.priority_waiting() || self.shared.pool.lock().has_executable())
     }
 
     fn is_backpressed(&self) -> bool {
-        let full = self.shared.unsettled() >= self.shared.config.batches.max_unsettled || self.batches.is_full();
+        let full = self.shared.unsettled() >= self.shared.config.batches.max_unsettled
+            || self.batches.is_full();
         self.shared.backpressure.store(full, Ordering::Relaxed);
         full
     }
@@ -162,9 +174,16 @@ impl Builder {
         (self.open.usage.txs > 0 && !self.batches.is_full()).then(|| self.open.since + age)
     }
 
-    fn mine(&mut self, blocks: u64, interval: Option<u64>, timestamp: Option<u64>) -> Result<B256, SequencerError> {
+    fn mine(
+        &mut self,
+        blocks: u64,
+        interval: Option<u64>,
+        timestamp: Option<u64>,
+    ) -> Result<B256, SequencerError> {
         if blocks > MAX_MINE {
-            return Err(SequencerError::Refused(format!("{blocks} blocks at once are more than {MAX_MINE}")));
+            return Err(SequencerError::Refused(format!(
+                "{blocks} blocks at once are more than {MAX_MINE}"
+            )));
         }
         for i in 0..blocks {
             let parent = self.shared.head().header.timestamp;
@@ -174,7 +193,10 @@ impl Builder {
                 _ => None,
             };
             if let Some(at) = at {
-                self.shared.clock.set_next(at, parent).map_err(|e| SequencerError::Refused(e.to_string()))?;
+                self.shared
+                    .clock
+                    .set_next(at, parent)
+                    .map_err(|e| SequencerError::Refused(e.to_string()))?;
             }
             self.build(true)?;
         }
@@ -213,8 +235,19 @@ impl Builder {
         }
         let Built::Block(output, body) = built else { return Ok(()) };
         let commit = self.commit_of(&output, &body);
-        self.shared.storage.commit_block(&commit)?;
+        match self.shared.storage.commit_block(&commit) {
+            // Nothing was written: the next round builds it anew.
+            Err(StorageError::PriorityGone(_)) => return self.reread_priority_ops(),
+            outcome => outcome?,
+        }
         self.committed(output, commit, body)
+    }
+
+    fn reread_priority_ops(&self) -> Result<(), SequencerError> {
+        let (end, _) = self.shared.storage.priority_queue()?;
+        self.shared.priority_end.store(end, Ordering::Release);
+        self.shared.wake();
+        Ok(())
     }
 
     fn env(&self, number: u64) -> BlockEnvParams {
@@ -293,11 +326,25 @@ impl Builder {
             built_at_ms: unix_now_ms(),
         };
         let diff = state_diff(&output.changes);
-        BlockCommit { block, bloom, transactions, diff, next_priority_id: body.next_priority_id }
+        let consumed = body.included.iter().filter(|t| t.is_priority());
+        let priority_ops = consumed.map(|t| (t.tx.nonce(), t.hash)).collect();
+        BlockCommit {
+            block,
+            bloom,
+            transactions,
+            diff,
+            next_priority_id: body.next_priority_id,
+            priority_ops,
+        }
     }
 
     /// The block is durable: everything else follows.
-    fn committed(&mut self, output: Box<BlockOutput>, commit: BlockCommit, body: Body) -> Result<(), SequencerError> {
+    fn committed(
+        &mut self,
+        output: Box<BlockOutput>,
+        commit: BlockCommit,
+        body: Body,
+    ) -> Result<(), SequencerError> {
         let shared = &self.shared;
         shared.clock.used(output.header.timestamp);
         shared.accounts.advance(output.header.number, &output.changes);
@@ -317,7 +364,10 @@ impl Builder {
         self.last_block_txs = body.included.len();
         shared.publish(&commit);
         self.open.add(*output, &body.included);
-        if body.batch_full || self.open.is_long() || shared.config.batches.limits.is_nearly_full(&self.open.usage) {
+        if body.batch_full
+            || self.open.is_long()
+            || shared.config.batches.limits.is_nearly_full(&self.open.usage)
+        {
             self.cut()?;
         }
         Ok(())
@@ -374,7 +424,10 @@ impl Filler<'_> {
                 Err(ExecError::Invalid(e)) if e.is_for_this_block_only() => break,
                 // L1 accepted it and nothing can refuse it: this is a fault of ours, and going on would fork from L1's queue.
                 Err(ExecError::Invalid(e)) => {
-                    return Err(SequencerError::Priority { op: Box::new(op), reason: e.to_string() });
+                    return Err(SequencerError::Priority {
+                        op: Box::new(op),
+                        reason: e.to_string(),
+                    });
                 }
                 Err(e) => return Err(self.fault(e)),
             }
@@ -396,7 +449,8 @@ impl Filler<'_> {
                 Ok(false) => break,
                 Err(ExecError::Invalid(e)) => {
                     skipped.insert(tx.sender);
-                    if !e.is_for_this_block_only() {
+                    // What an empty block has no room for, no block has: it would be tried for ever.
+                    if !e.is_for_this_block_only() || self.body.included.is_empty() {
                         tracing::debug!(hash = %tx.hash, reason = %e, "dropping a transaction that became invalid");
                         self.body.invalid.push(tx.hash);
                     }
@@ -465,11 +519,23 @@ fn receipt_record(r: &TxResult, first_log_index: u32, first_l2_to_l1_index: u32)
 /// The store's form of a block's changes.
 pub(crate) fn state_diff(changes: &cairn_stf::StateChanges) -> StateDiff {
     let account = |a: &cairn_stf::AccountState| {
-        (!a.is_empty()).then_some(Account { nonce: a.nonce, balance: a.balance, code_hash: a.code_hash })
+        (!a.is_empty()).then_some(Account {
+            nonce: a.nonce,
+            balance: a.balance,
+            code_hash: a.code_hash,
+        })
     };
     StateDiff {
-        accounts: changes.accounts.iter().map(|(address, (_, after))| (*address, account(after))).collect(),
-        storage: changes.slots.iter().map(|((address, slot), (_, after))| (*address, *slot, *after)).collect(),
+        accounts: changes
+            .accounts
+            .iter()
+            .map(|(address, (_, after))| (*address, account(after)))
+            .collect(),
+        storage: changes
+            .slots
+            .iter()
+            .map(|((address, slot), (_, after))| (*address, *slot, *after))
+            .collect(),
         codes: changes.codes.iter().map(|(hash, code)| (*hash, code.clone())).collect(),
     }
 }

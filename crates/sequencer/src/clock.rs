@@ -27,7 +27,9 @@ pub(crate) fn unix_now() -> u64 {
 
 /// Milliseconds since 1970 on this machine.
 pub(crate) fn unix_now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Why the clock was not moved.
@@ -68,7 +70,8 @@ impl Clock {
     pub fn increase(&self, seconds: u64) -> Result<i64, ClockError> {
         let mut state = self.state.lock();
         let by = i64::try_from(seconds).map_err(|_| ClockError::TooFar)?;
-        let offset = state.offset.checked_add(by).filter(|o| *o <= MAX_OFFSET).ok_or(ClockError::TooFar)?;
+        let offset =
+            state.offset.checked_add(by).filter(|o| *o <= MAX_OFFSET).ok_or(ClockError::TooFar)?;
         state.offset = offset;
         Ok(offset)
     }
@@ -138,7 +141,10 @@ mod tests {
         let clock = Clock::default();
         let far = unix_now() + 1_000;
         assert_eq!(clock.peek(far), far);
-        assert_eq!(clock.set_next(far - 1, far), Err(ClockError::Backwards { got: far - 1, last: far }));
+        assert_eq!(
+            clock.set_next(far - 1, far),
+            Err(ClockError::Backwards { got: far - 1, last: far })
+        );
         clock.set_next(far + 5, far).unwrap();
         assert_eq!(clock.peek(far), far + 5);
         clock.used(far + 5);

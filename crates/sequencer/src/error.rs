@@ -24,7 +24,9 @@ pub enum SequencerError {
         reason: String,
     },
     /// A stored block, executed again, has another hash: the store is damaged, or the program changed the chain's rules.
-    #[error("block {0} re-executes to another hash: the data directory is damaged or was written by a program with other rules")]
+    #[error(
+        "block {0} re-executes to another hash: the data directory is damaged or was written by a program with other rules"
+    )]
     Diverged(u64),
     /// A batch's stateless re-execution differs from what was built.
     #[error("batch {batch} failed its own check: {reason}")]

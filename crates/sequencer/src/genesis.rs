@@ -14,15 +14,20 @@ use crate::error::SequencerError;
 ///
 /// # Errors
 /// When it belongs to another chain or version, is in use, or the disk fails.
-pub fn open_storage(path: impl AsRef<std::path::Path>, config: &GenesisConfig) -> Result<Storage, SequencerError> {
+pub fn open_storage(
+    path: impl AsRef<std::path::Path>,
+    config: &GenesisConfig,
+) -> Result<Storage, SequencerError> {
     let refused = |e: &dyn std::fmt::Display| SequencerError::Refused(format!("genesis: {e}"));
     let genesis = config.build().map_err(|e| refused(&e))?;
-    let identity = ChainIdentity { config: config.config.clone(), genesis_digest: digest(&genesis) };
+    let identity =
+        ChainIdentity { config: config.config.clone(), genesis_digest: digest(&genesis) };
     let storage = Storage::open(path, &identity)?;
     if storage.is_initialized() {
         return Ok(storage);
     }
-    let (update, changes) = Tree::new(MemStore::new()).compute(&genesis.writes).map_err(|e| refused(&e))?;
+    let (update, changes) =
+        Tree::new(MemStore::new()).compute(&genesis.writes).map_err(|e| refused(&e))?;
     if update != genesis.update {
         return Err(refused(&"the tree's root is not that of the state-transition function"));
     }

@@ -107,7 +107,11 @@ impl Sequencer {
     ///
     /// # Errors
     /// [`StorageError::Order`] for a gap, [`StorageError::PriorityConflict`], or a fault of the disk.
-    pub fn submit_priority_ops(&self, ops: Vec<PriorityTx>, l1_block: u64) -> Result<(), StorageError> {
+    pub fn submit_priority_ops(
+        &self,
+        ops: Vec<PriorityTx>,
+        l1_block: u64,
+    ) -> Result<(), StorageError> {
         self.shared.storage.put_priority_ops(&ops, l1_block)?;
         self.refresh_priority_end()
     }

@@ -28,8 +28,13 @@ const COMMANDS: usize = 1_024;
 type Threads = Vec<JoinHandle<()>>;
 
 /// Recovers and starts the threads.
-pub(crate) fn start(config: SequencerConfig, storage: Storage) -> Result<(Arc<Shared>, Threads), SequencerError> {
-    let head = storage.head().ok_or_else(|| SequencerError::Refused("the data directory has no genesis".into()))?;
+pub(crate) fn start(
+    config: SequencerConfig,
+    storage: Storage,
+) -> Result<(Arc<Shared>, Threads), SequencerError> {
+    let head = storage
+        .head()
+        .ok_or_else(|| SequencerError::Refused("the data directory has no genesis".into()))?;
     let (log, entries) = storage.open_tx_log()?;
     let (commands, receiver) = sync_channel(COMMANDS);
     // A restart keeps the parameters of the open batch; the caller sets new ones afterwards if L1 has any.
@@ -74,7 +79,11 @@ pub(crate) fn start(config: SequencerConfig, storage: Storage) -> Result<(Arc<Sh
     Ok((shared, vec![building, sealing]))
 }
 
-fn open_batch_fees(storage: &Storage, config: &SequencerConfig, head: &BlockRecord) -> Result<FeeParams, SequencerError> {
+fn open_batch_fees(
+    storage: &Storage,
+    config: &SequencerConfig,
+    head: &BlockRecord,
+) -> Result<FeeParams, SequencerError> {
     if storage.batch_heads().last_sealed_block == head.header.number || head.header.number == 0 {
         return Ok(config.fees);
     }
@@ -102,7 +111,11 @@ fn reload_pool(shared: &Shared, entries: Vec<LogEntry>) -> Result<(), SequencerE
                 }
             }
         }
-        tracing::debug!(entries = total, pooled = pool.len(), "read the log of accepted transactions");
+        tracing::debug!(
+            entries = total,
+            pooled = pool.len(),
+            "read the log of accepted transactions"
+        );
     }
     // The fresh segment gets what is left, and the old ones go.
     shared.rewrite_log()?;
@@ -136,16 +149,21 @@ fn replay_open_batch(shared: &Shared, batches: &BatchSender) -> Result<OpenBatch
 }
 
 /// Executes a stored block again on the state before it; its hash must come out the same.
-fn replay(shared: &Shared, number: u64) -> Result<(BlockOutput, Vec<Arc<RecoveredTx>>, FeeParams), SequencerError> {
+fn replay(
+    shared: &Shared,
+    number: u64,
+) -> Result<(BlockOutput, Vec<Arc<RecoveredTx>>, FeeParams), SequencerError> {
     let fault = |reason: String| SequencerError::Execution { block: number, reason };
     let storage = &shared.storage;
     let block = storage.block(number)?.ok_or_else(|| fault("it is not stored".into()))?;
     let reader = SnapshotReader::at(storage, number - 1, shared.codes.clone())?;
-    let fees = FeeParams { base_fee: block.header.base_fee, gas_per_pubdata: block.gas_per_pubdata };
+    let fees =
+        FeeParams { base_fee: block.header.base_fee, gas_per_pubdata: block.gas_per_pubdata };
     let mut executor = BlockExecutor::new(block_params(&block, fees), &reader);
     let mut txs = Vec::with_capacity(block.tx_count as usize);
     for stored in storage.transactions(number)? {
-        let tx = decode(stored.sender, &stored.raw).ok_or_else(|| fault("a transaction does not decode".into()))?;
+        let tx = decode(stored.sender, &stored.raw)
+            .ok_or_else(|| fault("a transaction does not decode".into()))?;
         executor.execute(&tx).map_err(|e| fault(e.to_string()))?;
         txs.push(Arc::new(tx));
     }

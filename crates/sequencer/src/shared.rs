@@ -10,6 +10,7 @@ use cairn_primitives::FeeParams;
 use cairn_rpc::{BlockEvent, PoolError};
 use cairn_stf::RecoveredTx;
 use cairn_storage::{BlockCommit, BlockRecord, LogEntry, Storage, StorageError, TxLog};
+use futures::executor::block_on;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{broadcast, watch};
 
@@ -96,7 +97,11 @@ impl Shared {
     }
 
     /// Puts a transaction into the pool and queues it for the log. The pool comes first: the log's compaction copies what the pool holds.
-    pub(crate) fn enqueue(&self, tx: RecoveredTx, raw: &Bytes) -> Result<cairn_storage::LogWrite, cairn_rpc::ChainError> {
+    pub(crate) fn enqueue(
+        &self,
+        tx: RecoveredTx,
+        raw: &Bytes,
+    ) -> Result<cairn_storage::LogWrite, cairn_rpc::ChainError> {
         self.check_running()?;
         let (hash, sender) = (tx.hash, tx.sender);
         let account = self.accounts.get(&self.storage, sender).map_err(internal)?;
@@ -145,7 +150,7 @@ impl Shared {
     /// Starts a new segment, copies what waits into it, and deletes the older ones. What is accepted meanwhile is in the new segment already.
     pub(crate) fn rewrite_log(&self) -> Result<(), StorageError> {
         let ended = |_| StorageError::Corrupt("the log's writer ended".into());
-        let segment = self.log.rotate()?.blocking_recv().map_err(ended)??;
+        let segment = block_on(self.log.rotate()?).map_err(ended)??;
         let live: Vec<_> = self.pool.lock().iter().map(|(tx, _)| tx.tx.clone()).collect();
         for chunk in live.chunks(4_096) {
             let mut writes = Vec::with_capacity(chunk.len());
@@ -154,7 +159,7 @@ impl Shared {
                 writes.push(self.log.append(&entry)?);
             }
             for write in writes {
-                write.blocking_recv().map_err(ended)??;
+                block_on(write).map_err(ended)??;
             }
         }
         self.log.forget_before(segment)

@@ -142,7 +142,11 @@ impl HeadAccounts {
         self.inner.read().1.get(address).copied()
     }
 
-    fn load(&self, snapshot: &StateSnapshot, address: Address) -> Result<AccountState, StorageError> {
+    fn load(
+        &self,
+        snapshot: &StateSnapshot,
+        address: Address,
+    ) -> Result<AccountState, StorageError> {
         let account = snapshot.account(address)?.map(to_state).unwrap_or_default();
         let mut inner = self.inner.write();
         // A snapshot that is not of the cache's block may show what the cache must not, or lack what it must.

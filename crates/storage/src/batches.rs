@@ -1,8 +1,8 @@
 //! Batches, and their way through settlement.
 
+use cairn_primitives::L2ToL1Log;
 use cairn_primitives::batch::{BatchStatus, StoredBatchInfo};
 use cairn_primitives::da::{BlobBytes, DaMode, to_blobs};
-use cairn_primitives::L2ToL1Log;
 use redb::{ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use tokio::sync::watch;
 
@@ -79,7 +79,11 @@ impl Storage {
         Ok(())
     }
 
-    pub(crate) fn put_genesis_batch(&self, tree: &[TreeWrites], info: &StoredBatchInfo) -> Result<()> {
+    pub(crate) fn put_genesis_batch(
+        &self,
+        tree: &[TreeWrites],
+        info: &StoredBatchInfo,
+    ) -> Result<()> {
         let txn = self.inner.batches.begin_write()?;
         for changes in tree {
             write_tree(&txn, changes)?;
@@ -307,14 +311,25 @@ impl Storage {
         self.update_settlement(first, last, |r| *r = SettlementRecord::default())
     }
 
-    fn advance(&self, first: u64, last: u64, status: BatchStatus, set: impl Fn(&mut SettlementRecord)) -> Result<()> {
+    fn advance(
+        &self,
+        first: u64,
+        last: u64,
+        status: BatchStatus,
+        set: impl Fn(&mut SettlementRecord),
+    ) -> Result<()> {
         self.update_settlement(first, last, |r| {
             set(r);
             r.status = r.status.max(status);
         })
     }
 
-    fn update_settlement(&self, first: u64, last: u64, update: impl Fn(&mut SettlementRecord)) -> Result<()> {
+    fn update_settlement(
+        &self,
+        first: u64,
+        last: u64,
+        update: impl Fn(&mut SettlementRecord),
+    ) -> Result<()> {
         if first == 0 || last > self.batch_heads().sealed {
             return Err(StorageError::UnknownBatch(if first == 0 { 0 } else { last }));
         }
@@ -384,7 +399,10 @@ fn read_batch(table: &impl ReadableTable<u64, &'static [u8]>, number: u64) -> Re
     decode(row.value())
 }
 
-fn read_settlement(table: &impl ReadableTable<u64, &'static [u8]>, number: u64) -> Result<SettlementRecord> {
+fn read_settlement(
+    table: &impl ReadableTable<u64, &'static [u8]>,
+    number: u64,
+) -> Result<SettlementRecord> {
     let row = table.get(number)?.ok_or(StorageError::UnknownBatch(number))?;
     decode(row.value())
 }

@@ -16,7 +16,8 @@ pub(crate) const BLOCKS: TableDefinition<u64, &[u8]> = TableDefinition::new("blo
 const BLOCK_BY_HASH: TableDefinition<&[u8; 32], u64> = TableDefinition::new("block_by_hash");
 const BLOOMS: TableDefinition<u64, &[u8; 256]> = TableDefinition::new("blooms");
 const TXS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("transactions");
-const TX_BY_HASH: TableDefinition<&[u8; 32], (u64, u32)> = TableDefinition::new("transaction_by_hash");
+const TX_BY_HASH: TableDefinition<&[u8; 32], (u64, u32)> =
+    TableDefinition::new("transaction_by_hash");
 const RECEIPTS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("receipts");
 const PRIORITY: TableDefinition<u64, &[u8]> = TableDefinition::new("priority_operations");
 
@@ -66,6 +67,8 @@ pub struct BlockCommit {
     pub diff: StateDiff,
     /// Index of the first priority operation that no block has consumed yet.
     pub next_priority_id: u64,
+    /// The operations that this block consumes: (index, hash). They must be stored as such.
+    pub priority_ops: Vec<(u64, B256)>,
 }
 
 impl Storage {
@@ -119,10 +122,15 @@ impl Storage {
     /// Appends a block. When this returns, the block is durable and is the head; on an error nothing has changed.
     ///
     /// # Errors
-    /// [`StorageError::Order`] or [`StorageError::Parent`] when it does not follow the head, or a fault of the disk.
+    /// [`StorageError::Order`] or [`StorageError::Parent`] when it does not follow the head, [`StorageError::PriorityGone`] when L1 took back an
+    /// operation that it consumes, or a fault of the disk.
     pub fn commit_block(&self, commit: &BlockCommit) -> Result<()> {
         let header = &commit.block.header;
-        let head = self.head().ok_or(StorageError::Order { what: "block", got: header.number, expected: 0 })?;
+        let head = self.head().ok_or(StorageError::Order {
+            what: "block",
+            got: header.number,
+            expected: 0,
+        })?;
         if header.number != head.header.number + 1 {
             let expected = head.header.number + 1;
             return Err(StorageError::Order { what: "block", got: header.number, expected });
@@ -132,6 +140,7 @@ impl Storage {
             return Err(StorageError::Parent { number, got, expected });
         }
         let txn = self.inner.chain.begin_write()?;
+        check_priority_ops(&txn, &commit.priority_ops)?;
         write_block(&txn, commit)?;
         apply_diff(&txn, header.number, &commit.diff)?;
         txn.commit()?;
@@ -331,10 +340,15 @@ impl Storage {
     }
 }
 
-fn put_priority_op(table: &mut redb::Table<'_, u64, &'static [u8]>, op: &PriorityTx, next: u64) -> Result<()> {
-    let stored = |table: &redb::Table<'_, u64, &'static [u8]>, id: u64| -> Result<Option<StoredOp>> {
-        table.get(id)?.map(|v| decode(v.value())).transpose()
-    };
+fn put_priority_op(
+    table: &mut redb::Table<'_, u64, &'static [u8]>,
+    op: &PriorityTx,
+    next: u64,
+) -> Result<()> {
+    let stored =
+        |table: &redb::Table<'_, u64, &'static [u8]>, id: u64| -> Result<Option<StoredOp>> {
+            table.get(id)?.map(|v| decode(v.value())).transpose()
+        };
     let known = stored(table, op.id)?;
     if op.id < next {
         return match known {
@@ -353,7 +367,11 @@ fn put_priority_op(table: &mut redb::Table<'_, u64, &'static [u8]>, op: &Priorit
             Some((rolling, _)) => rolling,
             None => {
                 let expected = table.last()?.map_or(0, |(k, _)| k.value() + 1);
-                return Err(StorageError::Order { what: "priority operation", got: op.id, expected });
+                return Err(StorageError::Order {
+                    what: "priority operation",
+                    got: op.id,
+                    expected,
+                });
             }
         },
     };
@@ -363,6 +381,21 @@ fn put_priority_op(table: &mut redb::Table<'_, u64, &'static [u8]>, op: &Priorit
     }
     let rolling = roll_priority_hash(before, op.hash);
     table.insert(op.id, &encode(&(rolling, op))?[..])?;
+    Ok(())
+}
+
+/// The watcher may have replaced operations while the block was built.
+fn check_priority_ops(txn: &WriteTransaction, ops: &[(u64, B256)]) -> Result<()> {
+    if ops.is_empty() {
+        return Ok(());
+    }
+    let table = txn.open_table(PRIORITY)?;
+    for (id, hash) in ops {
+        let stored = table.get(id)?.map(|v| decode::<StoredOp>(v.value())).transpose()?;
+        if stored.is_none_or(|(_, op)| op.hash != *hash) {
+            return Err(StorageError::PriorityGone(*id));
+        }
+    }
     Ok(())
 }
 

@@ -104,7 +104,11 @@ impl Storage {
         info: &StoredBatchInfo,
     ) -> Result<()> {
         if self.is_initialized() {
-            return Err(StorageError::Order { what: "genesis", got: 0, expected: self.head_number() + 1 });
+            return Err(StorageError::Order {
+                what: "genesis",
+                got: 0,
+                expected: self.head_number() + 1,
+            });
         }
         // The tree first: a directory counts as initialised when block 0 is in.
         self.put_genesis_batch(tree, info)?;
@@ -125,10 +129,16 @@ impl Storage {
     /// When there is no data directory or it cannot be read.
     pub fn peek(path: impl AsRef<Path>) -> Result<(u64, B256)> {
         let file = path.as_ref().join("chain.redb");
-        let db = Database::builder().set_cache_size(1 << 20).open(&file).map_err(|e| lock_error(e, path.as_ref()))?;
+        let db = Database::builder()
+            .set_cache_size(1 << 20)
+            .open(&file)
+            .map_err(|e| lock_error(e, path.as_ref()))?;
         let txn = db.begin_read()?;
         let meta = txn.open_table(META)?;
-        Ok((read_u64(&meta, META_FORMAT)?.unwrap_or(0), read_b256(&meta, META_CONFIG_HASH)?.unwrap_or_default()))
+        Ok((
+            read_u64(&meta, META_FORMAT)?.unwrap_or(0),
+            read_b256(&meta, META_CONFIG_HASH)?.unwrap_or_default(),
+        ))
     }
 
     /// The chain that an existing data directory belongs to, if it can be told.
@@ -140,7 +150,10 @@ impl Storage {
         if !file.exists() {
             return Ok(None);
         }
-        let db = Database::builder().set_cache_size(1 << 20).open(&file).map_err(|e| lock_error(e, path.as_ref()))?;
+        let db = Database::builder()
+            .set_cache_size(1 << 20)
+            .open(&file)
+            .map_err(|e| lock_error(e, path.as_ref()))?;
         let txn = db.begin_read()?;
         match txn.open_table(META) {
             Ok(meta) => meta.get(META_CONFIG)?.map(|v| decode(v.value())).transpose(),
@@ -177,7 +190,10 @@ fn lock_error(e: redb::DatabaseError, dir: &Path) -> StorageError {
         redb::DatabaseError::Storage(redb::StorageError::Io(io))
             if io.kind() == std::io::ErrorKind::InvalidData =>
         {
-            StorageError::corrupt(format!("a file in {} is no database of this program", dir.display()))
+            StorageError::corrupt(format!(
+                "a file in {} is no database of this program",
+                dir.display()
+            ))
         }
         e => e.into(),
     }
@@ -229,7 +245,8 @@ pub(crate) fn read_u64(
     key: &str,
 ) -> Result<Option<u64>> {
     let Some(v) = meta.get(key)? else { return Ok(None) };
-    let bytes = v.value().try_into().map_err(|_| StorageError::corrupt(format!("{key} is no number")))?;
+    let bytes =
+        v.value().try_into().map_err(|_| StorageError::corrupt(format!("{key} is no number")))?;
     Ok(Some(u64::from_be_bytes(bytes)))
 }
 
@@ -238,7 +255,9 @@ fn read_b256(
     key: &str,
 ) -> Result<Option<B256>> {
     let Some(v) = meta.get(key)? else { return Ok(None) };
-    B256::try_from(v.value()).map(Some).map_err(|_| StorageError::corrupt(format!("{key} is no hash")))
+    B256::try_from(v.value())
+        .map(Some)
+        .map_err(|_| StorageError::corrupt(format!("{key} is no hash")))
 }
 
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {

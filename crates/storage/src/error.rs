@@ -85,6 +85,9 @@ pub enum StorageError {
         /// Hash given.
         got: B256,
     },
+    /// L1 took an operation back while a block that consumes it was built; build the block again.
+    #[error("priority operation {0} was taken back by L1")]
+    PriorityGone(u64),
     /// There is no such batch.
     #[error("batch {0} is not sealed")]
     UnknownBatch(u64),

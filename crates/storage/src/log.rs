@@ -9,9 +9,9 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
-use std::sync::Arc;
 use std::thread;
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
@@ -47,17 +47,33 @@ pub enum LogEntry {
 /// Resolves when the write is durable, or failed.
 pub type LogWrite = oneshot::Receiver<Result<()>>;
 
+#[derive(Debug)]
 enum Command {
     Append(Vec<u8>, oneshot::Sender<Result<()>>),
     Rotate(oneshot::Sender<Result<u64>>),
     ForgetBefore(u64),
 }
 
-/// Handle of the log's writer thread, which ends with the last handle.
+/// Handle of the log's writer thread. The thread ends, and everything queued is written, when the last handle goes.
 #[derive(Debug, Clone)]
 pub struct TxLog {
-    commands: SyncSender<Command>,
+    writer: Arc<WriterThread>,
     bytes: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct WriterThread {
+    commands: Option<SyncSender<Command>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Drop for WriterThread {
+    fn drop(&mut self) {
+        self.commands = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 impl TxLog {
@@ -72,11 +88,19 @@ impl TxLog {
         }
         let next = segments.last().map_or(1, |(n, _)| n + 1);
         let bytes = Arc::new(AtomicU64::new(total));
-        let mut writer = Writer { dir: dir.to_path_buf(), segment: next, file: None, len: 0, bytes: bytes.clone() };
+        let mut writer = Writer {
+            dir: dir.to_path_buf(),
+            segment: next,
+            file: None,
+            len: 0,
+            bytes: bytes.clone(),
+        };
         writer.start_segment(next)?;
         let (commands, receiver) = sync_channel(QUEUE);
-        thread::Builder::new().name("tx-log".into()).spawn(move || writer.run(&receiver))?;
-        Ok((Self { commands, bytes }, entries))
+        let thread =
+            thread::Builder::new().name("tx-log".into()).spawn(move || writer.run(&receiver))?;
+        let writer = Arc::new(WriterThread { commands: Some(commands), thread: Some(thread) });
+        Ok((Self { writer, bytes }, entries))
     }
 
     /// Queues an entry. The receiver resolves once it is durable.
@@ -114,9 +138,11 @@ impl TxLog {
     }
 
     fn send(&self, command: Command) -> Result<()> {
-        self.commands.try_send(command).map_err(|e| match e {
+        let ended = || StorageError::corrupt("the log's writer ended");
+        let commands = self.writer.commands.as_ref().ok_or_else(ended)?;
+        commands.try_send(command).map_err(|e| match e {
             TrySendError::Full(_) => StorageError::Busy,
-            TrySendError::Disconnected(_) => StorageError::corrupt("the log's writer ended"),
+            TrySendError::Disconnected(_) => ended(),
         })
     }
 }
@@ -274,7 +300,9 @@ impl Writer {
 
     fn write(&mut self, buffer: &[u8]) -> Result<()> {
         let Some(file) = &mut self.file else {
-            return Err(StorageError::Io(std::io::Error::other("the log failed before; restart the node")));
+            return Err(StorageError::Io(std::io::Error::other(
+                "the log failed before; restart the node",
+            )));
         };
         if let Err(e) = file.write_all(buffer) {
             // Leave no half record behind: later ones would be unreadable.

@@ -77,7 +77,8 @@ impl Storage {
     pub fn state_at(&self, block: u64) -> Result<Option<StateSnapshot>> {
         let txn = self.inner.chain.begin_read()?;
         let blocks = txn.open_table(BLOCKS)?;
-        let Some(head) = blocks.range(block..)?.next_back().transpose()?.map(|(k, _)| k.value()) else {
+        let Some(head) = blocks.range(block..)?.next_back().transpose()?.map(|(k, _)| k.value())
+        else {
             return Ok(None);
         };
         Ok(Some(StateSnapshot {
@@ -98,7 +99,8 @@ impl Storage {
     /// # Errors
     /// A fault of the database, or before genesis.
     pub fn state(&self) -> Result<StateSnapshot> {
-        self.state_at(self.head_number())?.ok_or_else(|| StorageError::corrupt("there is no genesis"))
+        self.state_at(self.head_number())?
+            .ok_or_else(|| StorageError::corrupt("there is no genesis"))
     }
 }
 
@@ -131,7 +133,10 @@ impl StateSnapshot {
     pub fn storage(&self, address: Address, slot: U256) -> Result<U256> {
         let key = slot_key(&address, &slot);
         if !self.is_head {
-            let (low, high) = (history_key::<52, 60>(&key, self.block + 1), history_key::<52, 60>(&key, u64::MAX));
+            let (low, high) = (
+                history_key::<52, 60>(&key, self.block + 1),
+                history_key::<52, 60>(&key, u64::MAX),
+            );
             if let Some(row) = self.slot_history.range::<&[u8; 60]>(&low..=&high)?.next() {
                 return Ok(U256::from_be_bytes(*row?.1.value()));
             }
@@ -166,7 +171,8 @@ impl StateSnapshot {
         if number > self.block {
             return Ok(None);
         }
-        let record = self.blocks.get(number)?.map(|v| decode::<BlockRecord>(v.value())).transpose()?;
+        let record =
+            self.blocks.get(number)?.map(|v| decode::<BlockRecord>(v.value())).transpose()?;
         Ok(record.map(|b| b.hash))
     }
 }

@@ -50,7 +50,8 @@ impl Storage {
     /// A fault of the database, or before genesis.
     pub fn tree(&self) -> Result<BatchTree> {
         let txn = self.inner.batches.begin_read()?;
-        let meta = txn.open_table(TREE_META)?.get(META_KEY)?.map(|v| read_meta(v.value())).transpose()?;
+        let meta =
+            txn.open_table(TREE_META)?.get(META_KEY)?.map(|v| read_meta(v.value())).transpose()?;
         Ok(BatchTree {
             meta: meta.ok_or_else(|| StorageError::corrupt("there is no state tree"))?,
             leaves: txn.open_table(LEAVES)?,
@@ -77,7 +78,9 @@ impl TreeReader for BatchTree {
 
     fn predecessor(&self, key: &Key) -> Result<Option<(Key, u64)>> {
         let bytes = key.to_bytes();
-        let Some(row) = self.keys.range::<&[u8; 32]>(..=&bytes)?.next_back() else { return Ok(None) };
+        let Some(row) = self.keys.range::<&[u8; 32]>(..=&bytes)?.next_back() else {
+            return Ok(None);
+        };
         let (found, index) = row?;
         Ok(Some((read_key(found.value())?, index.value())))
     }
@@ -115,15 +118,21 @@ fn leaf_bytes(leaf: &Leaf) -> [u8; LEAF_BYTES] {
 
 fn read_leaf(bytes: &[u8; LEAF_BYTES]) -> Result<Leaf> {
     let part = |i: usize| -> [u8; 32] { std::array::from_fn(|j| bytes[32 * i + j]) };
-    Ok(Leaf { key: read_key(&part(0))?, value: U256::from_be_bytes(part(1)), next_key: read_key(&part(2))? })
+    Ok(Leaf {
+        key: read_key(&part(0))?,
+        value: U256::from_be_bytes(part(1)),
+        next_key: read_key(&part(2))?,
+    })
 }
 
 fn read_key(bytes: &[u8; 32]) -> Result<Key> {
-    Key::from_bytes(bytes).map_err(|_| StorageError::corrupt("a key of the state tree is not canonical"))
+    Key::from_bytes(bytes)
+        .map_err(|_| StorageError::corrupt("a key of the state tree is not canonical"))
 }
 
 fn read_digest(bytes: &[u8; 32]) -> Result<Digest> {
-    Digest::from_bytes(bytes).map_err(|_| StorageError::corrupt("a node of the state tree is not canonical"))
+    Digest::from_bytes(bytes)
+        .map_err(|_| StorageError::corrupt("a node of the state tree is not canonical"))
 }
 
 fn meta_bytes(meta: &TreeMeta) -> [u8; 40] {

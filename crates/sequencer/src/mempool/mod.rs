@@ -7,8 +7,8 @@
 mod pool;
 mod select;
 
-pub use pool::{Added, Mempool, PooledTx};
 pub(crate) use pool::tip;
+pub use pool::{Added, Mempool, PooledTx};
 pub use select::BestTransactions;
 
 #[cfg(test)]

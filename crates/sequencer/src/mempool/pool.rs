@@ -171,9 +171,7 @@ impl Mempool {
 
     /// All transactions: (transaction, executable).
     pub fn iter(&self) -> impl Iterator<Item = (&PooledTx, bool)> {
-        self.senders.values().flat_map(|s| {
-            s.txs.iter().map(|(nonce, tx)| (tx, *nonce < s.next))
-        })
+        self.senders.values().flat_map(|s| s.txs.iter().map(|(nonce, tx)| (tx, *nonce < s.next)))
     }
 
     /// Base fee by which tips are counted.
@@ -190,7 +188,13 @@ impl Mempool {
     ///
     /// # Errors
     /// A [`PoolError`] in geth's words; the pool is as before.
-    pub fn add(&mut self, tx: RecoveredTx, size: usize, account: &AccountState, now: Instant) -> Result<Added, PoolError> {
+    pub fn add(
+        &mut self,
+        tx: RecoveredTx,
+        size: usize,
+        account: &AccountState,
+        now: Instant,
+    ) -> Result<Added, PoolError> {
         let (sender, nonce) = (tx.sender, tx.tx.nonce());
         if self.by_hash.contains_key(&tx.hash) {
             return Err(PoolError::AlreadyKnown);
@@ -211,7 +215,11 @@ impl Mempool {
     fn check_fees(&self, tx: &RecoveredTx) -> Result<(), PoolError> {
         let max_fee = tx.tx.max_fee_per_gas();
         if max_fee < self.base_fee.into() {
-            return Err(PoolError::FeeCapTooLow { sender: tx.sender, max_fee, base_fee: self.base_fee.into() });
+            return Err(PoolError::FeeCapTooLow {
+                sender: tx.sender,
+                max_fee,
+                base_fee: self.base_fee.into(),
+            });
         }
         let got = tip(tx, self.base_fee);
         if got < self.limits.min_tip {
@@ -220,7 +228,13 @@ impl Mempool {
         Ok(())
     }
 
-    fn place(&mut self, tx: RecoveredTx, size: usize, account: &AccountState, now: Instant) -> Result<Added, PoolError> {
+    fn place(
+        &mut self,
+        tx: RecoveredTx,
+        size: usize,
+        account: &AccountState,
+        now: Instant,
+    ) -> Result<Added, PoolError> {
         let (sender, nonce, cost) = (tx.sender, tx.tx.nonce(), max_cost(&tx.tx));
         let queue = self.senders.get(&sender);
         let old = queue.and_then(|q| q.txs.get(&nonce));
@@ -266,7 +280,9 @@ impl Mempool {
             || (is_new_sender && senders + 1 > limits.senders)
         {
             // The newest among equals would be the victim, which is the new one itself.
-            let Some((worst, sender, nonce)) = candidates.next().filter(|(worst, ..)| *worst > rank) else {
+            let Some((worst, sender, nonce)) =
+                candidates.next().filter(|(worst, ..)| *worst > rank)
+            else {
                 return Err(PoolError::PoolFull);
             };
             let Some(queue) = self.senders.get(sender) else { continue };
@@ -345,8 +361,11 @@ impl Mempool {
         if !self.senders.contains_key(&sender) {
             return Vec::new();
         }
-        let used: Vec<u64> =
-            self.senders.get(&sender).map(|s| s.txs.range(..account.nonce).map(|(n, _)| *n).collect()).unwrap_or_default();
+        let used: Vec<u64> = self
+            .senders
+            .get(&sender)
+            .map(|s| s.txs.range(..account.nonce).map(|(n, _)| *n).collect())
+            .unwrap_or_default();
         for nonce in used {
             self.take(sender, nonce);
         }
@@ -358,7 +377,9 @@ impl Mempool {
 
     fn drop_unfunded(&mut self, sender: Address, account: &AccountState) -> Vec<B256> {
         let balance = U256::from(account.balance);
-        let Some(queue) = self.senders.get(&sender).filter(|q| q.cost > balance) else { return Vec::new() };
+        let Some(queue) = self.senders.get(&sender).filter(|q| q.cost > balance) else {
+            return Vec::new();
+        };
         let mut sum = U256::ZERO;
         let mut out = Vec::new();
         for (nonce, tx) in &queue.txs {
@@ -383,7 +404,10 @@ impl Mempool {
 
     /// Hashes of one sender's transactions.
     pub fn of_sender(&self, sender: &Address) -> Vec<B256> {
-        self.senders.get(sender).map(|s| s.txs.values().map(|t| t.tx.hash).collect()).unwrap_or_default()
+        self.senders
+            .get(sender)
+            .map(|s| s.txs.values().map(|t| t.tx.hash).collect())
+            .unwrap_or_default()
     }
 
     /// Hashes of all transactions.
@@ -422,8 +446,11 @@ impl Mempool {
                 }
             }
         }
-        let low: Vec<B256> =
-            self.iter().filter(|(tx, _)| tx.max_fee() < base_fee.into()).map(|(tx, _)| tx.tx.hash).collect();
+        let low: Vec<B256> = self
+            .iter()
+            .filter(|(tx, _)| tx.max_fee() < base_fee.into())
+            .map(|(tx, _)| tx.tx.hash)
+            .collect();
         for hash in &low {
             self.remove(hash);
         }
@@ -434,10 +461,13 @@ impl Mempool {
 /// A replacement must pay at least 10 % more on both counts.
 fn check_replacement(old: &PooledTx, new: &RecoveredTx) -> Result<(), PoolError> {
     let priority_fee = |tx: &RecoveredTx| match &tx.tx {
-        Transaction::Ethereum(eth) => eth.max_priority_fee_per_gas().unwrap_or_else(|| eth.max_fee_per_gas()),
+        Transaction::Ethereum(eth) => {
+            eth.max_priority_fee_per_gas().unwrap_or_else(|| eth.max_fee_per_gas())
+        }
         Transaction::Priority(_) => 0,
     };
-    let bumped = |v: u128| v.saturating_add(v.saturating_mul(PRICE_BUMP_PERCENT).div_ceil(100)).max(v + 1);
+    let bumped =
+        |v: u128| v.saturating_add(v.saturating_mul(PRICE_BUMP_PERCENT).div_ceil(100)).max(v + 1);
     let (old_fee, old_tip) = (old.max_fee(), priority_fee(&old.tx));
     let (new_fee, new_tip) = (new.tx.max_fee_per_gas(), priority_fee(new));
     // A tip of zero stays zero: only the cap can grow.

@@ -7,8 +7,8 @@ use alloy_primitives::{Address, B256, Bloom, Bytes, TxHash};
 use cairn_primitives::Transaction as L2Transaction;
 use cairn_rpc::error::Result;
 use cairn_rpc::{
-    Block, BlockEvent, BlockRef, CallOutcome, CallRequest, Chain, ChainError, Fees, NamedBlock, PoolSnapshot, Receipt,
-    ReplayTarget, StateView, Transaction, TxTracer,
+    Block, BlockEvent, BlockRef, CallOutcome, CallRequest, Chain, ChainError, Fees, NamedBlock,
+    PoolSnapshot, Receipt, ReplayTarget, StateView, Transaction, TxTracer,
 };
 use cairn_stf::limits::{BLOCK_GAS_LIMIT, TX_GAS_LIMIT};
 use cairn_storage::{BlockRecord, ReceiptRecord, StorageError, TxLocation, TxRecord};
@@ -48,13 +48,20 @@ impl L2Rpc {
         match number {
             Some(0) => {
                 let genesis = storage.genesis_batch().map_err(internal)?;
-                Ok(BatchView { number: Some(0), timestamp: genesis.lastTimestamp, prev_state_root: genesis.stateRoot })
+                Ok(BatchView {
+                    number: Some(0),
+                    timestamp: genesis.lastTimestamp,
+                    prev_state_root: genesis.stateRoot,
+                })
             }
             Some(n) => {
                 let batch = storage.batch(n).map_err(internal)?;
                 Ok(batch.as_ref().map(BatchView::of).unwrap_or_default())
             }
-            None => Ok(BatchView { prev_state_root: views::open_batch_root(self.shared()), ..BatchView::default() }),
+            None => Ok(BatchView {
+                prev_state_root: views::open_batch_root(self.shared()),
+                ..BatchView::default()
+            }),
         }
     }
 
@@ -74,7 +81,9 @@ impl L2Rpc {
     fn locate(&self, hash: TxHash) -> Result<Option<(TxLocation, TxRecord, BlockRecord)>> {
         let storage = &self.shared().storage;
         let Some(at) = storage.tx_location(hash).map_err(internal)? else { return Ok(None) };
-        let missing = || internal(StorageError::Corrupt(format!("transaction {hash} is indexed and missing")));
+        let missing = || {
+            internal(StorageError::Corrupt(format!("transaction {hash} is indexed and missing")))
+        };
         let tx = storage.transaction(at).map_err(internal)?.ok_or_else(missing)?;
         let block = storage.block(at.block).map_err(internal)?.ok_or_else(missing)?;
         Ok(Some((at, tx, block)))
@@ -95,7 +104,12 @@ pub(super) fn decode(raw: &[u8]) -> Result<L2Transaction> {
     L2Transaction::decode(raw).map_err(internal)
 }
 
-fn view_of(tx: &TxRecord, block: &BlockRecord, index: u64, batch: BatchView) -> Result<Transaction> {
+fn view_of(
+    tx: &TxRecord,
+    block: &BlockRecord,
+    index: u64,
+    batch: BatchView,
+) -> Result<Transaction> {
     let place = (views::inclusion(block, index), block.header.base_fee, batch);
     Ok(views::transaction(&decode(&tx.raw)?, tx.sender, Some(place)))
 }
@@ -138,7 +152,12 @@ impl Chain for L2Rpc {
         let Some(record) = self.record(block)? else { return Ok(None) };
         let batch = self.batch_view(record.header.number)?;
         let stored = self.shared().storage.transactions(record.header.number).map_err(internal)?;
-        stored.iter().zip(0..).map(|(tx, i)| view_of(tx, &record, i, batch)).collect::<Result<_>>().map(Some)
+        stored
+            .iter()
+            .zip(0..)
+            .map(|(tx, i)| view_of(tx, &record, i, batch))
+            .collect::<Result<_>>()
+            .map(Some)
     }
 
     fn receipts(&self, block: BlockRef) -> Result<Option<Vec<Receipt>>> {

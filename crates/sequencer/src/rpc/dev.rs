@@ -26,8 +26,10 @@ fn unprovable<T>(method: &str, instead: &str) -> Result<T> {
 
 const DEPOSIT: &str = "Deposit from L1 instead (the embedded L1 offers this method).";
 const DEPLOY: &str = "Deploy a contract or send a transaction instead.";
-const NO_REORG: &str = "Blocks of this chain are final once built; start another --data-dir to begin anew.";
-const NO_SIGNATURE: &str = "Sign with the account's key, or use an L1 deposit, whose sender L1 vouches for.";
+const NO_REORG: &str =
+    "Blocks of this chain are final once built; start another --data-dir to begin anew.";
+const NO_SIGNATURE: &str =
+    "Sign with the account's key, or use an L1 deposit, whose sender L1 vouches for.";
 const SET_ON_L1: &str = "The chain's admin sets it on L1.";
 
 fn refused(e: SequencerError) -> ChainError {
@@ -63,7 +65,9 @@ impl DevChain for L2Rpc {
         let (done, answer) = oneshot::channel();
         let MineRequest { blocks, interval, timestamp } = request;
         self.shared().send(Command::Mine { blocks, interval, timestamp, done }).map_err(refused)?;
-        answer.blocking_recv().map_err(|_| internal(self.shared().stopped()))?.map_err(refused)
+        futures::executor::block_on(answer)
+            .map_err(|_| internal(self.shared().stopped()))?
+            .map_err(refused)
     }
 
     fn set_balance(&self, _: Address, _: U256) -> Result<()> {
@@ -103,7 +107,10 @@ impl DevChain for L2Rpc {
     }
 
     fn increase_time(&self, by: Duration) -> Result<i64> {
-        self.shared().clock.increase(by.as_secs()).map_err(|e| ChainError::InvalidParams(e.to_string()))
+        self.shared()
+            .clock
+            .increase(by.as_secs())
+            .map_err(|e| ChainError::InvalidParams(e.to_string()))
     }
 
     fn set_time(&self, timestamp: u64) -> Result<i64> {
@@ -158,11 +165,17 @@ impl DevChain for L2Rpc {
     }
 
     fn dump_state(&self) -> Result<Bytes> {
-        unprovable("dumpState", "Copy the data directory of a stopped node, or recover the chain from L1.")
+        unprovable(
+            "dumpState",
+            "Copy the data directory of a stopped node, or recover the chain from L1.",
+        )
     }
 
     fn load_state(&self, _: Bytes) -> Result<bool> {
-        unprovable("loadState", "Copy the data directory of a stopped node, or recover the chain from L1.")
+        unprovable(
+            "loadState",
+            "Copy the data directory of a stopped node, or recover the chain from L1.",
+        )
     }
 
     fn node_info(&self) -> Result<Value> {

@@ -9,11 +9,13 @@ use alloy_rpc_types::state::{AccountOverride as RpcAccountOverride, StateOverrid
 use cairn_primitives::FeeParams;
 use cairn_rpc::chain::RpcInspector;
 use cairn_rpc::error::Result;
-use cairn_rpc::{BlockRef, CallOutcome, CallPurpose, CallRequest, ChainError, PoolError, TracedTx, TxTracer};
+use cairn_rpc::{
+    BlockRef, CallOutcome, CallPurpose, CallRequest, ChainError, PoolError, TracedTx, TxTracer,
+};
 use cairn_stf::simulate::CallResult;
 use cairn_stf::{
-    AccountOverride, AccountState, BlockEnvParams, BlockExecutor, BlockOverrides, ExecError, Failure, RecoveredTx,
-    Simulator, StateChanges, StateOverrides, StateReader, TxError, TxResult,
+    AccountOverride, AccountState, BlockEnvParams, BlockExecutor, BlockOverrides, ExecError,
+    Failure, RecoveredTx, Simulator, StateChanges, StateOverrides, StateReader, TxError, TxResult,
 };
 use cairn_storage::BlockRecord;
 use revm::bytecode::Bytecode;
@@ -45,7 +47,12 @@ pub(crate) struct Overlay {
 
 impl Overlay {
     pub(crate) fn new(base: SnapshotReader) -> Self {
-        Self { base, accounts: AddressMap::default(), slots: HashMap::default(), codes: B256Map::default() }
+        Self {
+            base,
+            accounts: AddressMap::default(),
+            slots: HashMap::default(),
+            codes: B256Map::default(),
+        }
     }
 
     fn apply(&mut self, changes: &StateChanges) {
@@ -143,7 +150,9 @@ fn pool_error(e: TxError) -> PoolError {
             PoolError::FeeCapTooLow { sender: address, max_fee, base_fee: base_fee.into() }
         }
         TxError::TipAboveFeeCap { tip, max_fee, .. } => PoolError::TipAboveFeeCap { tip, max_fee },
-        TxError::InsufficientFunds { have, want, .. } => PoolError::InsufficientFunds { have, want },
+        TxError::InsufficientFunds { have, want, .. } => {
+            PoolError::InsufficientFunds { have, want }
+        }
         TxError::IntrinsicGas { have, want } => PoolError::IntrinsicGas { have, want },
         TxError::FloorDataGas { have, want } => PoolError::FloorGas { have, want },
         TxError::GasLimitTooHigh { have, cap } => PoolError::ExceedsTxGasCap { cap, got: have },
@@ -212,7 +221,9 @@ impl Outcome {
 /// Our own failures mapped to the nearest of revm's.
 fn halt_reason(failure: Failure) -> HaltReason {
     match failure {
-        Failure::OutOfGas | Failure::PubdataOutOfGas { .. } => HaltReason::OutOfGas(OutOfGasError::Basic),
+        Failure::OutOfGas | Failure::PubdataOutOfGas { .. } => {
+            HaltReason::OutOfGas(OutOfGasError::Basic)
+        }
         Failure::BalanceOverflow => HaltReason::OverflowPayment,
         Failure::Underpaid => HaltReason::OutOfFunds,
         Failure::PubdataTooLarge { bytes } => HaltReason::PrecompileErrorWithContext(format!(
@@ -272,7 +283,11 @@ impl L2Rpc {
         Ok((record, env))
     }
 
-    pub(super) fn simulate(&self, call: CallRequest, tracer: Option<&mut dyn TxTracer>) -> Result<CallOutcome> {
+    pub(super) fn simulate(
+        &self,
+        call: CallRequest,
+        tracer: Option<&mut dyn TxTracer>,
+    ) -> Result<CallOutcome> {
         let (record, env) = self.call_env(call.block)?;
         let request = stf_request(&call)?;
         let state = state_overrides(call.state_overrides)?;
@@ -289,7 +304,8 @@ impl L2Rpc {
             return Err(internal("a traced call has an inspector"));
         };
         let inspector: &mut RpcInspector = inspector;
-        let mut simulator = Simulator::with_inspector(env, self.snapshot(number)?, state, block, inspector);
+        let mut simulator =
+            Simulator::with_inspector(env, self.snapshot(number)?, state, block, inspector);
         simulator.keep_changes = true;
         let result = simulator.call_inspected(&request).map_err(exec_error)?;
         let gas_used = result.gas_used;
@@ -306,12 +322,18 @@ impl L2Rpc {
 
     /// Executes a block's transactions again (up to and with `last`), each in an executor of its own over what came before it, so that its
     /// journal holds what it alone touched.
-    pub(super) fn replay_block(&self, number: u64, last: Option<u32>, tracer: &mut dyn TxTracer) -> Result<()> {
+    pub(super) fn replay_block(
+        &self,
+        number: u64,
+        last: Option<u32>,
+        tracer: &mut dyn TxTracer,
+    ) -> Result<()> {
         let record = self.record(BlockRef::Number(number))?.ok_or(ChainError::UnknownBlock)?;
         if number == 0 {
             return Ok(());
         }
-        let fees = FeeParams { base_fee: record.header.base_fee, gas_per_pubdata: record.gas_per_pubdata };
+        let fees =
+            FeeParams { base_fee: record.header.base_fee, gas_per_pubdata: record.gas_per_pubdata };
         let env = block_params(&record, fees);
         let mut state = Overlay::new(self.snapshot(number - 1)?);
         let stored = self.shared().storage.transactions(number).map_err(internal)?;
@@ -343,7 +365,10 @@ fn replay_one(
     let Some(inspector) = tracer.inspector(traced) else {
         let mut executor = BlockExecutor::new(env, state);
         executor.execute(tx).map_err(exec_error)?;
-        return Ok(Replayed { flow: ControlFlow::Continue(()), changes: executor.finish().changes });
+        return Ok(Replayed {
+            flow: ControlFlow::Continue(()),
+            changes: executor.finish().changes,
+        });
     };
     let mut executor = BlockExecutor::with_inspector(env, state, inspector);
     let result = Outcome::from(executor.execute_inspected(tx).map_err(exec_error)?).into_revm();
@@ -394,7 +419,11 @@ fn account_override(o: RpcAccountOverride) -> Result<AccountOverride> {
         return Err(ChainError::LimitExceeded("code in a state override is too large".into()));
     }
     let slots = |m: Option<alloy_primitives::map::B256HashMap<B256>>| {
-        m.map(|m| m.into_iter().map(|(k, v)| (U256::from_be_bytes(k.0), U256::from_be_bytes(v.0))).collect())
+        m.map(|m| {
+            m.into_iter()
+                .map(|(k, v)| (U256::from_be_bytes(k.0), U256::from_be_bytes(v.0)))
+                .collect()
+        })
     };
     Ok(AccountOverride {
         balance: o.balance,

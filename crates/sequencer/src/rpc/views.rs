@@ -37,7 +37,11 @@ impl BatchView {
     /// Of a sealed batch.
     pub fn of(batch: &BatchRecord) -> Self {
         let p = &batch.public_input;
-        Self { number: Some(p.batch_number), timestamp: p.first_timestamp, prev_state_root: p.prev_state_root }
+        Self {
+            number: Some(p.batch_number),
+            timestamp: p.first_timestamp,
+            prev_state_root: p.prev_state_root,
+        }
     }
 
     fn number_json(&self) -> Value {
@@ -54,8 +58,12 @@ pub fn roots(transactions: &[TxRecord], receipts: &[ReceiptRecord]) -> Roots {
     let types: Vec<u8> = transactions.iter().map(|t| tx_type(&t.raw)).collect();
     let pairs: Vec<(u8, &ReceiptRecord)> = types.into_iter().zip(receipts).collect();
     Roots {
-        transactions: ordered_trie_root_with_encoder(transactions, |t, out| out.extend_from_slice(&t.raw)),
-        receipts: ordered_trie_root_with_encoder(&pairs, |(ty, r), out| encode_receipt(*ty, r, out)),
+        transactions: ordered_trie_root_with_encoder(transactions, |t, out| {
+            out.extend_from_slice(&t.raw)
+        }),
+        receipts: ordered_trie_root_with_encoder(&pairs, |(ty, r), out| {
+            encode_receipt(*ty, r, out)
+        }),
     }
 }
 
@@ -77,7 +85,8 @@ fn encode_receipt(ty: u8, r: &ReceiptRecord, out: &mut dyn alloy_rlp::BufMut) {
         })
         .collect();
     let bloom = bloom_of(r);
-    let length = r.success.length() + r.cumulative_gas_used.length() + bloom.length() + logs.length();
+    let length =
+        r.success.length() + r.cumulative_gas_used.length() + bloom.length() + logs.length();
     if ty != 0 {
         out.put_u8(ty);
     }
@@ -98,7 +107,13 @@ pub fn bloom_of(receipt: &ReceiptRecord) -> Bloom {
 }
 
 /// A block.
-pub fn block(record: &BlockRecord, bloom: Bloom, roots: Roots, batch: BatchView, hashes: Vec<B256>) -> Block {
+pub fn block(
+    record: &BlockRecord,
+    bloom: Bloom,
+    roots: Roots,
+    batch: BatchView,
+    hashes: Vec<B256>,
+) -> Block {
     let h = &record.header;
     let header = ConsensusHeader {
         parent_hash: h.parent_hash,
@@ -120,7 +135,12 @@ pub fn block(record: &BlockRecord, bloom: Bloom, roots: Roots, batch: BatchView,
         ..ConsensusHeader::default()
     };
     let size = U256::from(record.size + 600);
-    let header = Header { hash: record.hash, inner: header, total_difficulty: Some(U256::ZERO), size: Some(size) };
+    let header = Header {
+        hash: record.hash,
+        inner: header,
+        total_difficulty: Some(U256::ZERO),
+        size: Some(size),
+    };
     Block { header, extra: block_extra(batch), transactions: hashes }
 }
 
@@ -143,7 +163,11 @@ pub fn inclusion(block: &BlockRecord, index: u64) -> Inclusion {
 }
 
 /// A transaction; `place` is the inclusion, the price paid, and the batch.
-pub fn transaction(tx: &L2Transaction, sender: Address, place: Option<(Inclusion, u64, BatchView)>) -> Transaction {
+pub fn transaction(
+    tx: &L2Transaction,
+    sender: Address,
+    place: Option<(Inclusion, u64, BatchView)>,
+) -> Transaction {
     let included = place.map(|(i, ..)| i);
     let base_fee = place.map(|(_, fee, _)| fee);
     let mut view = match tx {
@@ -169,7 +193,9 @@ pub fn transaction(tx: &L2Transaction, sender: Address, place: Option<(Inclusion
     };
     let batch = place.map(|(.., b)| b).unwrap_or_default();
     view.extra.insert("l1BatchNumber".into(), batch.number_json());
-    let index = included.filter(|_| batch.number.is_some()).map_or(Value::Null, |i| hex_json(i.transaction_index));
+    let index = included
+        .filter(|_| batch.number.is_some())
+        .map_or(Value::Null, |i| hex_json(i.transaction_index));
     view.extra.insert("l1BatchTxIndex".into(), index);
     if tx.is_priority() {
         // Nobody signed it; ethers wants the fields all the same, in full width.
@@ -217,7 +243,13 @@ pub fn logs(receipt: &ReceiptRecord, hash: B256, at: Inclusion, batch: BatchView
 }
 
 /// A receipt.
-pub fn receipt(tx: &L2Transaction, record: &TxRecord, r: &ReceiptRecord, at: Inclusion, batch: BatchView) -> Receipt {
+pub fn receipt(
+    tx: &L2Transaction,
+    record: &TxRecord,
+    r: &ReceiptRecord,
+    at: Inclusion,
+    batch: BatchView,
+) -> Receipt {
     let mut extra = Extra::new();
     extra.insert("l1BatchNumber".into(), batch.number_json());
     let index = if batch.number.is_some() { hex_json(at.transaction_index) } else { Value::Null };
@@ -226,7 +258,9 @@ pub fn receipt(tx: &L2Transaction, record: &TxRecord, r: &ReceiptRecord, at: Inc
         .l2_to_l1_logs
         .iter()
         .zip(0u64..)
-        .map(|(log, i)| l2_to_l1_json(log, u64::from(r.first_l2_to_l1_index) + i, i, record.hash, at, batch))
+        .map(|(log, i)| {
+            l2_to_l1_json(log, u64::from(r.first_l2_to_l1_index) + i, i, record.hash, at, batch)
+        })
         .collect();
     extra.insert("l2ToL1Logs".into(), Value::Array(l2_to_l1));
     extra.insert("root".into(), json!(at.block_hash));
@@ -250,7 +284,14 @@ pub fn receipt(tx: &L2Transaction, record: &TxRecord, r: &ReceiptRecord, at: Inc
 }
 
 /// An L2->L1 log in both spellings that clients read.
-fn l2_to_l1_json(log: &L2ToL1Log, in_block: u64, in_tx: u64, tx: B256, at: Inclusion, batch: BatchView) -> Value {
+fn l2_to_l1_json(
+    log: &L2ToL1Log,
+    in_block: u64,
+    in_tx: u64,
+    tx: B256,
+    at: Inclusion,
+    batch: BatchView,
+) -> Value {
     let (number, index) = (hex_json(at.block_number), hex_json(at.transaction_index));
     json!({
         "blockNumber": number, "block_number": number,
@@ -270,7 +311,8 @@ fn l2_to_l1_json(log: &L2ToL1Log, in_block: u64, in_tx: u64, tx: B256, at: Inclu
 /// A new head, for subscribers.
 pub(crate) fn block_event(commit: &BlockCommit, shared: &Shared) -> BlockEvent {
     let records: Vec<TxRecord> = commit.transactions.iter().map(|t| t.tx.clone()).collect();
-    let receipts: Vec<ReceiptRecord> = commit.transactions.iter().map(|t| t.receipt.clone()).collect();
+    let receipts: Vec<ReceiptRecord> =
+        commit.transactions.iter().map(|t| t.receipt.clone()).collect();
     let batch = BatchView { prev_state_root: open_batch_root(shared), ..BatchView::default() };
     let hashes = records.iter().map(|t| t.hash).collect();
     let view = block(&commit.block, commit.bloom, roots(&records, &receipts), batch, hashes);

@@ -11,9 +11,9 @@ use cairn_primitives::config::PROTOCOL_VERSION;
 use cairn_primitives::{LogTree, address};
 use cairn_rpc::error::Result;
 use cairn_rpc::zks::{
-    BaseSystemContracts, BatchStatus as ViewStatus, BlockDetails, BridgeContracts, DetailedOutput, EstimateRequest,
-    FeeEstimate, FeeParams, LogProof, LogProofMode, SettlementDetails, StorageProof, StorageWrite, Token,
-    TransactionDetails, TransactionStatus,
+    BaseSystemContracts, BatchStatus as ViewStatus, BlockDetails, BridgeContracts, DetailedOutput,
+    EstimateRequest, FeeEstimate, FeeParams, LogProof, LogProofMode, SettlementDetails,
+    StorageProof, StorageWrite, Token, TransactionDetails, TransactionStatus,
 };
 use cairn_rpc::{BlockRef, CallPurpose, CallRequest, Chain, ChainError, Log, ZkChain};
 use cairn_state::{Key, Tree, TreeReader};
@@ -87,7 +87,9 @@ impl L2Rpc {
     fn settlement_of(&self, batch: Option<u64>) -> Result<SettlementRecord> {
         match batch {
             Some(n) => self.shared().storage.settlement(n).map_err(internal),
-            None => Ok(SettlementRecord { status: BatchStatus::Pending, ..SettlementRecord::default() }),
+            None => {
+                Ok(SettlementRecord { status: BatchStatus::Pending, ..SettlementRecord::default() })
+            }
         }
     }
 
@@ -95,9 +97,18 @@ impl L2Rpc {
         self.shared().storage.batch(number).map_err(internal)
     }
 
-    fn details(&self, number: u64, timestamp: u64, s: &SettlementRecord, root: B256, counts: (u64, u64)) -> SettlementDetails {
+    fn details(
+        &self,
+        number: u64,
+        timestamp: u64,
+        s: &SettlementRecord,
+        root: B256,
+        counts: (u64, u64),
+    ) -> SettlementDetails {
         let chain = self.shared().config.chain.settlement_chain_id;
-        let time = |tx: &Option<cairn_storage::L1Tx>| tx.map(|t| rfc3339(t.timestamp.saturating_mul(1000)));
+        let time = |tx: &Option<cairn_storage::L1Tx>| {
+            tx.map(|t| rfc3339(t.timestamp.saturating_mul(1000)))
+        };
         let fees = *self.shared().fees.read();
         SettlementDetails {
             number,
@@ -105,7 +116,11 @@ impl L2Rpc {
             l1_tx_count: counts.0,
             l2_tx_count: counts.1,
             root_hash: Some(root),
-            status: if s.status == BatchStatus::Finalized { ViewStatus::Verified } else { ViewStatus::Sealed },
+            status: if s.status == BatchStatus::Finalized {
+                ViewStatus::Verified
+            } else {
+                ViewStatus::Sealed
+            },
             commit_tx_hash: s.commit.map(|t| t.hash),
             committed_at: time(&s.commit),
             commit_chain_id: s.commit.map(|_| chain),
@@ -124,7 +139,11 @@ impl L2Rpc {
     }
 
     fn view_call(&self, to: Address, data: Vec<u8>) -> Result<Option<Bytes>> {
-        let request = TransactionRequest { to: Some(to.into()), input: Bytes::from(data).into(), ..Default::default() };
+        let request = TransactionRequest {
+            to: Some(to.into()),
+            input: Bytes::from(data).into(),
+            ..Default::default()
+        };
         let call = CallRequest {
             request,
             other: OtherFields::default(),
@@ -154,9 +173,15 @@ impl L2Rpc {
                 continue;
             }
             for receipt in storage.receipts(number).map_err(internal)? {
-                for log in receipt.logs.iter().filter(|l| l.address == address::L2_NATIVE_TOKEN_VAULT) {
+                for log in
+                    receipt.logs.iter().filter(|l| l.address == address::L2_NATIVE_TOKEN_VAULT)
+                {
                     let is_mint = log.topics.first() == Some(&IVault::BridgeMint::SIGNATURE_HASH);
-                    let Some(asset) = log.topics.get(2).filter(|a| is_mint && !index.assets.contains(a)) else { continue };
+                    let Some(asset) =
+                        log.topics.get(2).filter(|a| is_mint && !index.assets.contains(a))
+                    else {
+                        continue;
+                    };
                     if index.assets.len() < MAX_TOKENS {
                         index.assets.push(*asset);
                         index.tokens.extend(self.token(*asset)?);
@@ -170,7 +195,9 @@ impl L2Rpc {
 
     fn token(&self, asset: B256) -> Result<Option<Token>> {
         let vault = address::L2_NATIVE_TOKEN_VAULT;
-        let Some(at) = self.view(vault, &IVault::tokenAddressCall { assetId: asset })? else { return Ok(None) };
+        let Some(at) = self.view(vault, &IVault::tokenAddressCall { assetId: asset })? else {
+            return Ok(None);
+        };
         Ok(Some(Token {
             l1_address: self.view(at, &IToken::originTokenCall {})?.unwrap_or_default(),
             l2_address: at,
@@ -180,7 +207,12 @@ impl L2Rpc {
         }))
     }
 
-    fn estimate(&self, request: EstimateRequest, overrides: StateOverrides, cap: u64) -> Result<u64> {
+    fn estimate(
+        &self,
+        request: EstimateRequest,
+        overrides: StateOverrides,
+        cap: u64,
+    ) -> Result<u64> {
         let head = self.shared().head_number();
         let call = CallRequest {
             request: request.request,
@@ -193,7 +225,8 @@ impl L2Rpc {
         let mut stf = stf_request(&call)?;
         stf.gas_limit = call.request.gas.unwrap_or(0);
         let env = self.next_env();
-        let mut simulator = Simulator::new(env, self.snapshot(head)?, overrides, Default::default());
+        let mut simulator =
+            Simulator::new(env, self.snapshot(head)?, overrides, Default::default());
         simulator.estimate_gas(&stf, cap).map_err(|e| match e {
             EstimateError::Revert(data) => ChainError::Reverted(data),
             EstimateError::Exec(e) => exec_error(e),
@@ -231,7 +264,13 @@ impl L2Rpc {
         })
     }
 
-    fn included_details(&self, block: &BlockRecord, r: &ReceiptRecord, sender: Address, priority: bool) -> Result<TransactionDetails> {
+    fn included_details(
+        &self,
+        block: &BlockRecord,
+        r: &ReceiptRecord,
+        sender: Address,
+        priority: bool,
+    ) -> Result<TransactionDetails> {
         let batch = self.shared().storage.batch_of_block(block.header.number).map_err(internal)?;
         let s = self.settlement_of(batch)?;
         let status = match (r.success, s.status == BatchStatus::Finalized) {
@@ -263,10 +302,8 @@ impl L2Rpc {
             return Ok((Vec::new(), Vec::new()));
         }
         let output = executor.finish();
-        let write = |((address, slot), (_, value)): (&(Address, U256), &(U256, U256))| StorageWrite {
-            address: *address,
-            key: *slot,
-            written_value: *value,
+        let write = |((address, slot), (_, value)): (&(Address, U256), &(U256, U256))| {
+            StorageWrite { address: *address, key: *slot, written_value: *value }
         };
         let writes = output.changes.slots.iter().map(write).collect();
         let at = cairn_rpc::view::Inclusion {
@@ -348,7 +385,8 @@ impl ZkChain for L2Rpc {
         let storage = &self.shared().storage;
         let batch = storage.batch_of_block(block).map_err(internal)?;
         let s = self.settlement_of(batch)?;
-        let counts = (record.priority_count.into(), u64::from(record.tx_count - record.priority_count));
+        let counts =
+            (record.priority_count.into(), u64::from(record.tx_count - record.priority_count));
         Ok(Some(BlockDetails {
             settlement: self.details(block, record.header.timestamp, &s, record.hash, counts),
             l1_batch_number: batch.unwrap_or(storage.batch_heads().sealed + 1),
@@ -358,27 +396,40 @@ impl ZkChain for L2Rpc {
 
     fn transaction_details(&self, hash: TxHash) -> Result<Option<TransactionDetails>> {
         let storage = &self.shared().storage;
-        let Some(at) = storage.tx_location(hash).map_err(internal)? else { return Ok(self.pooled_details(hash)) };
+        let Some(at) = storage.tx_location(hash).map_err(internal)? else {
+            return Ok(self.pooled_details(hash));
+        };
         let Some(tx) = storage.transaction(at).map_err(internal)? else { return Ok(None) };
         let Some(block) = storage.block(at.block).map_err(internal)? else { return Ok(None) };
         let priority = decode(&tx.raw)?.is_priority();
         self.included_details(&block, &self.receipt_at(at)?, tx.sender, priority).map(Some)
     }
 
-    fn log_proof(&self, hash: TxHash, index: usize, mode: LogProofMode) -> Result<Option<LogProof>> {
+    fn log_proof(
+        &self,
+        hash: TxHash,
+        index: usize,
+        mode: LogProofMode,
+    ) -> Result<Option<LogProof>> {
         if mode == LogProofMode::MessageRoot {
-            return Err(ChainError::Unsupported("this chain's messages are not aggregated in a message root".into()));
+            return Err(ChainError::Unsupported(
+                "this chain's messages are not aggregated in a message root".into(),
+            ));
         }
         let storage = &self.shared().storage;
         let Some(at) = storage.tx_location(hash).map_err(internal)? else { return Ok(None) };
-        let Some(batch) = storage.batch_of_block(at.block).map_err(internal)?.filter(|b| *b > 0) else { return Ok(None) };
+        let Some(batch) = storage.batch_of_block(at.block).map_err(internal)?.filter(|b| *b > 0)
+        else {
+            return Ok(None);
+        };
         if index >= self.receipt_at(at)?.l2_to_l1_logs.len() {
             return Ok(None);
         }
         let logs = storage.batch_logs(batch).map_err(internal)?;
-        let mut of_tx = logs.iter().enumerate().filter(|(_, (block, log))| {
-            *block == at.block && u32::from(log.tx_number) == at.index
-        });
+        let mut of_tx = logs
+            .iter()
+            .enumerate()
+            .filter(|(_, (block, log))| *block == at.block && u32::from(log.tx_number) == at.index);
         let Some((id, _)) = of_tx.nth(index) else { return Ok(None) };
         let leaves: Vec<_> = logs.iter().map(|(_, log)| *log).collect();
         let tree = LogTree::new(&leaves).map_err(internal)?;
@@ -388,7 +439,8 @@ impl ZkChain for L2Rpc {
     }
 
     fn estimate_fee(&self, request: EstimateRequest) -> Result<FeeEstimate> {
-        let gas_limit = self.estimate(request, StateOverrides::default(), cairn_stf::limits::TX_GAS_LIMIT)?;
+        let gas_limit =
+            self.estimate(request, StateOverrides::default(), cairn_stf::limits::TX_GAS_LIMIT)?;
         let fees = *self.shared().fees.read();
         let base = u128::from(fees.base_fee);
         Ok(FeeEstimate {
@@ -403,10 +455,12 @@ impl ZkChain for L2Rpc {
         let from = request.request.from.unwrap_or_default();
         let value = request.request.value.unwrap_or_default();
         // L1 mints what the operation needs: the sender need not have it yet, and pays no L2 fee.
-        let have = self.shared().accounts.get(&self.shared().storage, from).map_err(internal)?.balance;
+        let have =
+            self.shared().accounts.get(&self.shared().storage, from).map_err(internal)?.balance;
         let balance = U256::from(have).saturating_add(value).min(U256::from(u128::MAX));
         let mut overrides = StateOverrides::default();
-        overrides.insert(from, AccountOverride { balance: Some(balance), ..AccountOverride::default() });
+        overrides
+            .insert(from, AccountOverride { balance: Some(balance), ..AccountOverride::default() });
         let r = &mut request.request;
         (r.gas_price, r.max_fee_per_gas, r.max_priority_fee_per_gas) = (None, None, None);
         let gas = self.estimate(request, overrides, PRIORITY_GAS_CAP)?;
@@ -437,7 +491,8 @@ impl ZkChain for L2Rpc {
             out.insert(address::BASE_TOKEN, U256::from(account.balance));
         }
         for token in self.tokens()? {
-            let balance = self.view(token.l2_address, &IToken::balanceOfCall { account: address })?;
+            let balance =
+                self.view(token.l2_address, &IToken::balanceOfCall { account: address })?;
             if let Some(balance) = balance.filter(|b| !b.is_zero()) {
                 out.insert(token.l2_address, balance);
             }
@@ -460,13 +515,20 @@ impl ZkChain for L2Rpc {
         transactions.iter().map(|t| raw_transaction_json(t, &record)).collect()
     }
 
-    fn storage_proof(&self, address: Address, keys: Vec<B256>, batch: u64) -> Result<Option<Vec<StorageProof>>> {
+    fn storage_proof(
+        &self,
+        address: Address,
+        keys: Vec<B256>,
+        batch: u64,
+    ) -> Result<Option<Vec<StorageProof>>> {
         let sealed = self.shared().storage.batch_heads().sealed;
         if batch > sealed {
             return Ok(None);
         }
         if batch < sealed {
-            return Err(ChainError::Unsupported(format!("the state tree is kept for the last sealed batch ({sealed}) only")));
+            return Err(ChainError::Unsupported(format!(
+                "the state tree is kept for the last sealed batch ({sealed}) only"
+            )));
         }
         if keys.len() > MAX_PROOF_KEYS {
             return Err(ChainError::LimitExceeded(format!("more than {MAX_PROOF_KEYS} keys")));
@@ -518,11 +580,16 @@ impl ZkChain for L2Rpc {
     }
 }
 
-fn slot_proof(tree: &Tree<cairn_storage::BatchTree>, address: Address, slot: &B256) -> Result<StorageProof> {
+fn slot_proof(
+    tree: &Tree<cairn_storage::BatchTree>,
+    address: Address,
+    slot: &B256,
+) -> Result<StorageProof> {
     let key = Key::slot(&address, &U256::from_be_bytes(slot.0));
     // The key's own leaf, or the one whose link shows that it is absent.
     let (index, found) = predecessor(tree, &key)?;
-    let value = if found { tree.get(&key).map_err(internal)?.unwrap_or_default() } else { U256::ZERO };
+    let value =
+        if found { tree.get(&key).map_err(internal)?.unwrap_or_default() } else { U256::ZERO };
     let mut proof = Vec::with_capacity(cairn_state::DEPTH);
     for level in 0..cairn_state::DEPTH {
         let sibling = tree.store().node(level as u8, (index >> level) ^ 1).map_err(internal)?;
@@ -533,7 +600,8 @@ fn slot_proof(tree: &Tree<cairn_storage::BatchTree>, address: Address, slot: &B2
 
 fn predecessor(tree: &Tree<cairn_storage::BatchTree>, key: &Key) -> Result<(u64, bool)> {
     let found = tree.store().predecessor(key).map_err(internal)?;
-    let (low, index) = found.ok_or_else(|| internal("the state tree has no predecessor of a key"))?;
+    let (low, index) =
+        found.ok_or_else(|| internal("the state tree has no predecessor of a key"))?;
     Ok((index, low == *key))
 }
 

@@ -1,0 +1,278 @@
+//! The rollup behind the RPC server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_sol_types::SolValue;
+use cairn_primitives::l2_to_l1::chain_batch_root;
+use cairn_rpc::chain::RpcInspector;
+use cairn_rpc::zks::{EstimateRequest, LogProofMode, TransactionStatus};
+use cairn_rpc::{
+    BlockEvent, BlockRef, CallPurpose, CallRequest, Chain, ChainError, DevChain, MineRequest,
+    NamedBlock, ZkChain,
+};
+use cairn_sequencer::L2Rpc;
+use cairn_storage::L1Tx;
+use revm::database_interface::DatabaseRef;
+
+use crate::common::*;
+
+async fn deploy(chain: &L2Rpc) -> Address {
+    let signer = key(0);
+    let nonce = chain.pending_nonce(signer.address()).unwrap();
+    let (hash, raw) = Tx::new(nonce).create(recorder()).sign(&signer);
+    chain.submit(raw).await.unwrap();
+    included(chain.sequencer().storage(), hash).await;
+    let receipt = chain.receipt(hash).unwrap().unwrap();
+    assert!(receipt.status, "{receipt:?}");
+    receipt.contract_address.unwrap()
+}
+
+fn call(to: Address, data: Vec<u8>, block: BlockRef) -> CallRequest {
+    let mut request = alloy_rpc_types::TransactionRequest {
+        to: Some(to.into()),
+        gas: Some(1_000_000),
+        ..Default::default()
+    };
+    request.input = Bytes::from(data).into();
+    CallRequest {
+        request,
+        other: Default::default(),
+        block,
+        state_overrides: None,
+        block_overrides: None,
+        purpose: CallPurpose::Call,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_receipts_logs_and_state() {
+    let dir = tempfile::tempdir().unwrap();
+    let sequencer = start(dir.path(), config());
+    let chain = rpc(&sequencer);
+    let mut events = chain.subscribe_blocks();
+    let mut pending = chain.subscribe_pending();
+    let contract = deploy(&chain).await;
+    let topic = B256::repeat_byte(7);
+    let (hash, raw) = Tx::new(1).call(contract, topic.to_vec()).sign(&key(0));
+    chain.submit(raw.clone()).await.unwrap();
+    included(sequencer.storage(), hash).await;
+    let receipt = chain.receipt(hash).unwrap().unwrap();
+    assert!(receipt.status);
+    assert_eq!(receipt.logs[0].data.topics(), [topic]);
+    assert_eq!(chain.raw_transaction(hash).unwrap().unwrap(), raw);
+    let json = serde_json::to_value(&receipt).unwrap();
+    assert_eq!(json["l1BatchNumber"], serde_json::Value::Null);
+    assert_eq!(json["l2ToL1Logs"], serde_json::json!([]));
+    assert_eq!(json["logs"][0]["transactionLogIndex"], "0x0");
+    let number = receipt.inclusion.block_number;
+    let block = chain.block(BlockRef::Number(number)).unwrap().unwrap();
+    assert_eq!(
+        chain.block(BlockRef::Hash(block.header.hash)).unwrap().unwrap().transactions,
+        [hash]
+    );
+    assert!(chain.bloom(number).unwrap().unwrap().contains_raw_log(contract, &[topic]));
+    let state = chain.state(BlockRef::Number(number)).unwrap();
+    assert_eq!(state.storage_ref(contract, U256::ZERO).unwrap(), U256::from_be_bytes(topic.0));
+    let before = chain.state(BlockRef::Number(number - 1)).unwrap();
+    assert_eq!(before.storage_ref(contract, U256::ZERO).unwrap(), U256::ZERO);
+    assert!(chain.state(BlockRef::Number(0)).unwrap().basic_ref(contract).unwrap().is_none());
+    assert!(pending.try_recv().is_ok());
+    let BlockEvent::New { header, .. } = &*events.recv().await.unwrap() else { panic!() };
+    assert_eq!(header.number, 1);
+    // Once the batch is sealed, its number is everywhere.
+    let batch = sealed(&sequencer).await;
+    let json = serde_json::to_value(chain.receipt(hash).unwrap().unwrap()).unwrap();
+    assert_eq!(json["l1BatchNumber"], format!("{batch:#x}"));
+    assert_eq!(json["l1BatchTxIndex"], "0x0");
+    assert_eq!(json["logs"][0]["l1BatchNumber"], format!("{batch:#x}"));
+    assert_eq!(
+        chain.batch_block_range(batch).unwrap(),
+        Some((1, sequencer.storage().head_number()))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_estimates_and_reverts() {
+    let dir = tempfile::tempdir().unwrap();
+    let sequencer = start(dir.path(), config());
+    let chain = rpc(&sequencer);
+    let contract = deploy(&chain).await;
+    let at = BlockRef::Pending;
+    let reverted = chain.call(call(contract, vec![], at), None).unwrap();
+    let reason = keccak256("Error(string)")[..4].to_vec();
+    assert_eq!(reverted.result.output().unwrap()[..4], reason);
+    assert_eq!(reverted.result.output().unwrap()[4..], ("no",).abi_encode_params());
+    let ok = chain.call(call(contract, vec![1; 32], at), None).unwrap();
+    assert!(ok.result.is_success() && ok.gas_used > 40_000);
+    let request = call(contract, vec![1; 32], at).request;
+    let mut request = EstimateRequest { request, other: Default::default() };
+    request.request.gas = None;
+    request.request.from = Some(key(0).address());
+    let fee = chain.estimate_fee(request.clone()).unwrap();
+    assert!(
+        fee.gas_limit >= ok.gas_used
+            && fee.max_fee_per_gas >= sequencer.config().fees.base_fee.into()
+    );
+    assert!(chain.estimate_gas_l1_to_l2(request.clone()).unwrap() >= fee.gas_limit);
+    request.request.input = Bytes::new().into();
+    assert!(matches!(chain.estimate_fee(request), Err(ChainError::Reverted(_))));
+    // A call with an override sees it.
+    let mut with = call(contract, vec![1; 32], at);
+    let code = Bytes::from_static(&[0x5f, 0x35, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3]);
+    let o = alloy_rpc_types::state::AccountOverride { code: Some(code), ..Default::default() };
+    with.state_overrides = Some([(contract, o)].into_iter().collect());
+    assert_eq!(chain.call(with, None).unwrap().result.output().unwrap()[..], [1; 32]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn traces_show_what_happened() {
+    let dir = tempfile::tempdir().unwrap();
+    let sequencer = start(dir.path(), config());
+    let chain: Arc<L2Rpc> = Arc::new(rpc(&sequencer));
+    let contract = deploy(&chain).await;
+    chain.set_automine(false).unwrap();
+    for nonce in 1..4u8 {
+        let (_, raw) = Tx::new(nonce.into()).call(contract, vec![nonce; 32]).sign(&key(0));
+        chain.submit(raw).await.unwrap();
+    }
+    sequencer.mine().await.unwrap();
+    let block = BlockRef::Number(sequencer.storage().head_number());
+    let hashes = chain.block(block).unwrap().unwrap().transactions.clone();
+    assert_eq!(hashes.len(), 3);
+    let mut seen = Collect::default();
+    chain.replay(cairn_rpc::ReplayTarget::Block(block), &mut seen).unwrap();
+    assert_eq!(seen.before, [U256::ZERO, word(1), word(2)]);
+    assert_eq!(
+        seen.gas,
+        chain.receipts(block).unwrap().unwrap().iter().map(|r| r.gas_used).collect::<Vec<_>>()
+    );
+    assert!(seen.slots.iter().all(|s| *s));
+    let mut one = Collect::default();
+    chain.replay(cairn_rpc::ReplayTarget::Transaction(hashes[1]), &mut one).unwrap();
+    assert_eq!(one.before.last(), Some(&word(1)));
+    assert_eq!(one.before.len(), 2);
+}
+
+fn word(byte: u8) -> U256 {
+    U256::from_be_bytes([byte; 32])
+}
+
+/// Notes slot 0 of the callee before each transaction, the gas used, and whether the slot is among what the transaction touched.
+#[derive(Default)]
+struct Collect {
+    inspector: Option<RpcInspector>,
+    before: Vec<U256>,
+    gas: Vec<u64>,
+    slots: Vec<bool>,
+}
+
+impl cairn_rpc::TxTracer for Collect {
+    fn inspector(&mut self, _: &cairn_rpc::TracedTx) -> Option<&mut RpcInspector> {
+        let config = revm_inspectors::tracing::TracingInspectorConfig::all();
+        let tracing = revm_inspectors::tracing::TracingInspector::new(config);
+        Some(self.inspector.insert(RpcInspector::Calls(Box::new(tracing))))
+    }
+
+    fn finish(
+        &mut self,
+        _: &cairn_rpc::TracedTx,
+        tx: &revm::context::TxEnv,
+        _: &revm::context::BlockEnv,
+        result: &revm::context_interface::result::ResultAndState<
+            revm::context_interface::result::HaltReason,
+        >,
+        before: &dyn cairn_rpc::StateView,
+    ) -> cairn_rpc::Result<std::ops::ControlFlow<()>> {
+        let to = *tx.kind.to().unwrap();
+        self.before.push(before.storage_ref(to, U256::ZERO)?);
+        self.gas.push(result.result.tx_gas_used());
+        self.slots.push(result.state.get(&to).is_some_and(|a| a.storage.contains_key(&U256::ZERO)));
+        let Some(RpcInspector::Calls(calls)) = &self.inspector else { panic!() };
+        assert!(!calls.traces().nodes().is_empty());
+        Ok(std::ops::ControlFlow::Continue(()))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_and_proofs_as_clients_ask_for_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let sequencer = start(dir.path(), config());
+    let chain = rpc(&sequencer);
+    let ops = vec![deposit(0, SINK, 5), deposit(1, SINK, 6)];
+    sequencer.submit_priority_ops(ops.clone(), 1).unwrap();
+    included(sequencer.storage(), ops[1].hash).await;
+    let proof = |n: usize| chain.log_proof(ops[n].hash, 0, LogProofMode::BatchRoot).unwrap();
+    assert_eq!(proof(0), None);
+    let batch = sealed(&sequencer).await;
+    for n in 0..2 {
+        let p = proof(n).unwrap();
+        let log = sequencer.storage().batch_logs(batch).unwrap()[p.id as usize].1;
+        assert_eq!((log.key, p.batch_number), (ops[n].hash, batch));
+        let mut hash = log.hash();
+        for (height, sibling) in p.proof[1..15].iter().enumerate() {
+            let (l, r) =
+                if (p.id >> height) & 1 == 0 { (hash, *sibling) } else { (*sibling, hash) };
+            hash = cairn_primitives::header::keccak2(l, r);
+        }
+        assert_eq!(chain_batch_root(hash, p.proof[15]), p.root);
+    }
+    assert_eq!(chain.log_proof(ops[0].hash, 1, LogProofMode::BatchRoot).unwrap(), None);
+    let details = chain.transaction_details(ops[0].hash).unwrap().unwrap();
+    assert!(details.is_l1_originated && details.status == TransactionStatus::Included);
+    assert_eq!(chain.named_block(NamedBlock::Finalized).unwrap(), Some(0));
+    let tx = L1Tx { hash: B256::repeat_byte(9), block: 1, timestamp: 1, gas_used: Some(1) };
+    sequencer.storage().record_executed(1, 1, tx).unwrap();
+    assert_eq!(
+        chain.named_block(NamedBlock::Finalized).unwrap(),
+        Some(sequencer.storage().head_number())
+    );
+    let details = chain.transaction_details(ops[0].hash).unwrap().unwrap();
+    assert_eq!(
+        (details.status, details.eth_execute_tx_hash),
+        (TransactionStatus::Verified, Some(tx.hash))
+    );
+    assert_eq!(chain.batch_details(1).unwrap().unwrap().l1_tx_count, 2);
+    assert_eq!(chain.block_details(1).unwrap().unwrap().l1_batch_number, 1);
+    assert_eq!(chain.l1_batch_number().unwrap(), 1);
+    assert_eq!(chain.raw_block_transactions(1).unwrap().len(), 2);
+    assert!(chain.all_balances(SINK).unwrap().values().next().unwrap() >= &U256::from(11));
+    // Priority operations show as type 0x7f.
+    let json = serde_json::to_value(chain.transaction(ops[0].hash).unwrap().unwrap()).unwrap();
+    assert_eq!(json["type"], "0x7f");
+    let json = serde_json::to_value(chain.receipt(ops[0].hash).unwrap().unwrap()).unwrap();
+    assert_eq!(json["l2ToL1Logs"][0]["transactionLogIndex"], "0x0");
+    assert_eq!(json["l2ToL1Logs"][0]["l1_batch_number"], "0x1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_and_mining() {
+    let dir = tempfile::tempdir().unwrap();
+    let sequencer = start(dir.path(), config());
+    let chain = rpc(&sequencer);
+    let dev = chain.clone();
+    let mined = move |request| dev.mine(request);
+    let before = sequencer.storage().head().unwrap().header.timestamp;
+    chain.set_next_block_timestamp(before + 2_000_000_000).unwrap();
+    let request = MineRequest { blocks: 3, interval: Some(10), timestamp: None };
+    let m = mined.clone();
+    tokio::task::spawn_blocking(move || m(request)).await.unwrap().unwrap();
+    let at = |n| sequencer.storage().block(n).unwrap().unwrap().header.timestamp;
+    assert_eq!((at(1), at(2), at(3)), (before + 2_000_000_000, at(1) + 10, at(1) + 20));
+    assert!(chain.set_next_block_timestamp(at(3) - 1).is_err());
+    chain.increase_time(Duration::from_secs(100)).unwrap();
+    chain.set_automine(false).unwrap();
+    let (hash, raw) = Tx::new(0).sign(&key(0));
+    chain.submit(raw).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(chain.receipt(hash).unwrap().is_none());
+    assert_eq!(chain.pending_nonce(key(0).address()).unwrap(), 1);
+    assert_eq!(chain.pool().unwrap().pending.len(), 1);
+    chain.set_automine(true).unwrap();
+    included(sequencer.storage(), hash).await;
+    assert!(at(4) >= at(3) + 100);
+    let e = chain.set_balance(SINK, U256::from(1)).unwrap_err();
+    assert!(matches!(&e, ChainError::Unsupported(why) if why.contains("Deposit from L1")), "{e}");
+    sealed(&sequencer).await;
+}
