@@ -46,6 +46,29 @@ pub fn run(args: &[&str]) -> Outcome {
     }
 }
 
+/// The whole demo with Foundry's anvil as L1.
+fn demo_on_anvil(here: &Path, failed: &mut Vec<String>) -> Outcome {
+    const PORT: &str = "18545";
+    let mut anvil = Command::new(here.join("node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"))
+        .args(["--port", PORT, "--block-time", "1", "--mixed-mining"])
+        .args(["--slots-in-an-epoch", "1", "--silent"])
+        .spawn()?;
+    // The demo itself tries again while the port is not open yet.
+    let url = format!("http://127.0.0.1:{PORT}");
+    let output = Command::new(root().join("target/debug/cairn")).args(["demo", "--json", "--l1", &url]).output();
+    anvil.kill()?;
+    anvil.wait()?;
+    let output = output?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let ok = output.status.success() && text.lines().last().is_some_and(|l| l.contains("\"ok\":true"));
+    let cell = format!("{{\"client\":\"anvil\",\"version\":\"1.7.1\",\"flow\":\"the demo with anvil as its L1\",\"ok\":{ok}}}");
+    println!("{cell}");
+    if !ok {
+        failed.push(format!("{cell}\n{text}{}", String::from_utf8_lossy(&output.stderr)));
+    }
+    Ok(())
+}
+
 /// A virtual environment with web3.py, made once.
 fn python(here: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let venv = here.join("node_modules/.python");

@@ -1,14 +1,13 @@
 //! Taking transactions in: decoding, checks in geth's order and words, and the pool.
 
 use crate::block::{BLOBS, SentTx, strip_sidecar};
+use crate::build::Source;
 use crate::core::Core;
 use crate::evm;
-use crate::miner::Command;
 use crate::pool::PoolTx;
 use alloy_consensus::transaction::SignerRecoverable;
 use alloy_consensus::{BlobTransactionSidecarVariant, Transaction as _, TxEnvelope};
 use alloy_eips::eip2718::Decodable2718;
-use alloy_eips::eip4844::env_settings::EnvKzgSettings;
 use alloy_eips::eip7594::BlobTransactionSidecarEip7594;
 use alloy_primitives::{Bytes, TxHash, U256};
 use cairn_rpc::error::{MAX_INIT_CODE, from_invalid};
@@ -19,7 +18,6 @@ use revm::context_interface::result::InvalidTransaction;
 use revm::handler::MainContext;
 use revm::handler::validation::{validate_initial_tx_gas, validate_tx_env};
 use std::sync::Arc;
-use tokio::sync::oneshot;
 
 /// Largest transaction without blobs: geth's four slots of 32 KiB.
 const MAX_TX_SIZE: usize = 128 << 10;
@@ -102,15 +100,13 @@ impl Core {
         Ok((hash, ready))
     }
 
-    /// Takes a transaction in and, when each is mined at once, waits for its block.
+    /// Takes a transaction in; when each is mined at once, its block is there on return.
     pub(crate) async fn submit(self: Arc<Self>, raw: Bytes) -> Result<TxHash, ChainError> {
-        let core = Arc::clone(&self);
-        let work =
-            move || core.decode(&raw).map_err(ChainError::from).and_then(|tx| core.admit(tx));
-        let admitted = tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|e| ChainError::Internal(e.to_string()))?;
-        self.await_block(admitted?).await
+        let work = move || {
+            let admitted = self.admit(self.decode(&raw)?)?;
+            Ok(self.mine_for(admitted))
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|e| ChainError::Internal(e.to_string()))?
     }
 
     /// As [`Self::submit`], for a transaction of an impersonated account.
@@ -118,30 +114,30 @@ impl Core {
         self: Arc<Self>,
         request: alloy_rpc_types::TransactionRequest,
     ) -> Result<TxHash, ChainError> {
-        let core = Arc::clone(&self);
         let work = move || {
-            let sent = core.unsigned(request)?;
-            if !core.is_impersonated_sender(sent.sender) {
+            let sent = self.unsigned(request)?;
+            if !self.is_impersonated_sender(sent.sender) {
                 return Err(ChainError::Halted("unknown account".into()));
             }
             let size = alloy_eips::eip2718::Encodable2718::encode_2718_len(&sent.tx);
-            core.admit(PoolTx::new(sent, None, size))
+            let admitted = self.admit(PoolTx::new(sent, None, size))?;
+            Ok(self.mine_for(admitted))
         };
-        let admitted = tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|e| ChainError::Internal(e.to_string()))?;
-        self.await_block(admitted?).await
+        tokio::task::spawn_blocking(work).await.map_err(|e| ChainError::Internal(e.to_string()))?
     }
 
-    async fn await_block(&self, (hash, ready): (TxHash, bool)) -> Result<TxHash, ChainError> {
+    /// Mines the pool for a transaction that is executable, unless it is in a block by the time that it is its turn: of several
+    /// that wait for the writer, the first mines for all.
+    fn mine_for(self: &Arc<Self>, (hash, ready): (TxHash, bool)) -> TxHash {
         if ready && self.mode.lock().automine {
-            let (done, mined) = oneshot::channel();
-            self.miner
-                .send(Command::Mine(done))
-                .map_err(|_| ChainError::Internal("the miner has stopped".into()))?;
-            mined.await.map_err(|_| ChainError::Internal("the miner has stopped".into()))?;
+            let mut writer = self.writer.lock();
+            let waits = self.pool.lock().get(&hash).is_some();
+            if waits && let Err(error) = self.mine_one(&mut writer, None, Source::Pool) {
+                // The transaction stays in the pool: it was accepted, and the next block takes it.
+                tracing::error!(%error, "cannot mine a block");
+            }
         }
-        Ok(hash)
+        hash
     }
 }
 
@@ -193,7 +189,7 @@ fn check_sidecar(
         }
         Some(BlobTransactionSidecarVariant::Eip7594(sidecar)) => {
             sidecar
-                .validate(hashes, EnvKzgSettings::Default.get())
+                .validate(hashes, c_kzg::ethereum_kzg_settings(0))
                 .map_err(|e| PoolError::Blob(format!("invalid blob: {e}")))?;
             Ok(Some(sidecar))
         }

@@ -18,6 +18,8 @@ pub const MAX_TX_SIZE: usize = 128 * 1024 + 4096;
 pub type EthTransaction = EthereumTxEnvelope<TxEip4844>;
 
 /// A transaction of an L2 block.
+// Boxing the common variant would cost an allocation for each transaction inside the VM.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Transaction {
     /// Signed by an externally owned account.

@@ -1,7 +1,7 @@
 //! Pubdata as blobs: KZG commitments, the sidecar of the commit transaction, and the data-availability validator's input.
 
 use alloy_eips::{
-    eip4844::{Blob, env_settings::EnvKzgSettings},
+    eip4844::Blob,
     eip7594::BlobTransactionSidecarEip7594,
 };
 use alloy_primitives::{B256, Bytes, keccak256};
@@ -32,8 +32,9 @@ pub enum BlobsError {
     },
 }
 
-fn settings() -> &'static KzgSettings {
-    EnvKzgSettings::Default.get()
+/// Without precomputed tables: they take seconds to make and a node makes a proof now and then.
+pub(crate) fn settings() -> &'static KzgSettings {
+    c_kzg::ethereum_kzg_settings(0)
 }
 
 /// Blobs, commitments and cell proofs (EIP-7594) of a batch's pubdata.
@@ -42,7 +43,7 @@ fn settings() -> &'static KzgSettings {
 /// [`BlobsError::Layout`] when it does not fit, [`BlobsError::Kzg`] when the library fails.
 pub fn sidecar(pubdata: &[u8]) -> Result<BlobTransactionSidecarEip7594, BlobsError> {
     let blobs: Vec<Blob> = to_blobs(pubdata)?.iter().map(|b| Blob::from_slice(b)).collect();
-    Ok(BlobTransactionSidecarEip7594::try_from_blobs(blobs)?)
+    Ok(BlobTransactionSidecarEip7594::try_from_blobs_with_settings(blobs, settings())?)
 }
 
 /// `0x01 || pubdata hash || index of the first blob || (y || commitment || proof)*`: what the rollup DA validator checks through 0x0a.

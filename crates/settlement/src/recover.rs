@@ -259,14 +259,14 @@ impl Reader {
             Ok(Some(blobs)) => blobs,
             _ => self.fetch_from_beacon(block).await?,
         };
-        let settings = alloy_eips::eip4844::env_settings::EnvKzgSettings::Default;
+        let settings = crate::blobs::settings();
         raw.iter()
             .take(64)
             .map(|bytes| {
                 let blob = Blob::try_from(bytes.as_ref()).map_err(|e| e.to_string())?;
                 let kzg = c_kzg::Blob::from_bytes(blob.as_slice()).map_err(|e| e.to_string())?;
                 let commitment =
-                    settings.get().blob_to_kzg_commitment(&kzg).map_err(|e| e.to_string())?;
+                    settings.blob_to_kzg_commitment(&kzg).map_err(|e| e.to_string())?;
                 let hash = kzg_to_versioned_hash(commitment.to_bytes().as_slice());
                 Ok((hash, Box::new(blob)))
             })
