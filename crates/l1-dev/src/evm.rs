@@ -39,7 +39,8 @@ pub(crate) fn call_cfg(
 ) -> CfgEnv {
     let mut cfg = cfg(chain_id);
     cfg.disable_eip3607 = true;
-    cfg.disable_nonce_check = request.nonce.is_none();
+    // As geth: a simulation does not mind a stale nonce.
+    cfg.disable_nonce_check = true;
     cfg.disable_base_fee = request.gas_price.or(request.max_fee_per_gas).unwrap_or_default() == 0;
     if purpose == CallPurpose::Call {
         cfg.disable_block_gas_limit = true;

@@ -226,13 +226,6 @@ impl Pool {
         (ready, waiting)
     }
 
-    /// True if nothing can be executed now.
-    pub(crate) fn all_waiting(&self) -> bool {
-        self.senders
-            .values()
-            .all(|queue| queue.txs.keys().next().is_none_or(|first| *first >= queue.next))
-    }
-
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.hashes.len()
