@@ -206,7 +206,9 @@ fn rust_flags(tools: &Toolchain, stage: &Path) -> Outcome<Vec<String>> {
 fn copy_sources(stage: &Path) -> Outcome {
     let root = root()?;
     let mut manifest = fs::read_to_string(root.join("Cargo.toml"))?;
-    manifest = manifest.replace("members = [\"crates/*\", \"xtask\"]", "members = [\"crates/*\"]");
+    manifest = manifest
+        .replace("default-members = [\"crates/cairn\"]\n", "")
+        .replace("members = [\"crates/*\", \"xtask\"]", "members = [\"crates/*\"]");
     write_if_changed(&stage.join("Cargo.toml"), manifest.as_bytes())?;
     let mut kept = vec![stage.join("Cargo.toml")];
     for part in SHARED_CRATES.iter().map(|c| format!("crates/{c}")).chain(["guest".into()]) {
