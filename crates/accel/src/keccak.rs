@@ -78,7 +78,7 @@ mod tests {
     /// Against an implementation of the sponge that works byte by byte.
     #[test]
     fn every_length_around_the_rate() {
-        let bytes: std::vec::Vec<u8> = (0..500u32).map(|i| (i * i >> 3) as u8).collect();
+        let bytes: std::vec::Vec<u8> = (0..500u32).map(|i| ((i * i) >> 3) as u8).collect();
         for n in (0..20).chain(130..142).chain(268..276).chain([407, 408, 409, 500]) {
             assert_eq!(keccak256(&bytes[..n]), bytewise(&bytes[..n]), "{n} bytes");
         }

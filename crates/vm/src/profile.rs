@@ -4,6 +4,7 @@ use crate::image::{ProgramImage, Symbol};
 use crate::isa::Op;
 use crate::trace::{AccelCall, Step, Tracer};
 use cairn_accel::ids;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -138,13 +139,13 @@ impl<'p> Profiler<'p> {
             .filter(|(_, c)| c.own > 0)
             .map(|(i, c)| (name(i), *c))
             .collect();
-        functions.sort_by(|a, b| b.1.own.cmp(&a.1.own));
+        functions.sort_by_key(|f| Reverse(f.1.own));
         let mut ops: Vec<(Op, u64)> =
             Op::ALL.into_iter().zip(self.ops).filter(|&(_, n)| n > 0).collect();
-        ops.sort_by(|a, b| b.1.cmp(&a.1));
+        ops.sort_by_key(|o| Reverse(o.1));
         let mut edges: Vec<(String, String, u64)> =
             self.edges.iter().map(|(&(a, b), &n)| (name(a), name(b), n)).collect();
-        edges.sort_by(|a, b| b.2.cmp(&a.2));
+        edges.sort_by_key(|e| Reverse(e.2));
         Profile { cycles: self.cycles, ops, accelerators: self.accelerators, functions, edges }
     }
 }

@@ -17,7 +17,12 @@ const W: u32 = 2;
 const X: u32 = 1;
 
 fn text() -> Segment {
-    Segment { address: 0x1000, memory_size: 8, flags: R | X, bytes: [0x13u32.to_le_bytes(), 0x73u32.to_le_bytes()].concat() }
+    Segment {
+        address: 0x1000,
+        memory_size: 8,
+        flags: R | X,
+        bytes: [0x13u32.to_le_bytes(), 0x73u32.to_le_bytes()].concat(),
+    }
 }
 
 fn data(address: u32) -> Segment {
@@ -39,7 +44,8 @@ fn elf(segments: &[Segment]) -> Vec<u8> {
     }
     let mut offset = 52 + 32 * segments.len() as u32;
     for s in segments {
-        for v in [1, offset, s.address, s.address, s.bytes.len() as u32, s.memory_size, s.flags, 4] {
+        for v in [1, offset, s.address, s.address, s.bytes.len() as u32, s.memory_size, s.flags, 4]
+        {
             word(&mut file, v);
         }
         offset += s.bytes.len() as u32;
@@ -70,14 +76,23 @@ fn misplaced_segments_are_refused() {
     assert_eq!(refused(&[text(), data(0x2000), data(0x2008)]), "overlaps another");
     assert_eq!(refused(&[text(), text()]), "overlaps another");
     assert_eq!(refused(&[Segment { flags: R | W | X, ..text() }]), "both writable and executable");
-    assert_eq!(refused(&[text(), Segment { memory_size: 4, ..data(0x2000) }]), "larger in the file than in memory");
+    assert_eq!(
+        refused(&[text(), Segment { memory_size: 4, ..data(0x2000) }]),
+        "larger in the file than in memory"
+    );
 }
 
 #[test]
 fn oversized_parts_are_refused() {
-    assert!(matches!(ProgramImage::from_elf(&vec![0; MAX_FILE_BYTES + 1]), Err(ElfError::TooLarge { what: "file", .. })));
+    assert!(matches!(
+        ProgramImage::from_elf(&vec![0; MAX_FILE_BYTES + 1]),
+        Err(ElfError::TooLarge { what: "file", .. })
+    ));
     let far = Segment { address: 0x1000 + (1 << 24), ..text() };
-    assert!(matches!(ProgramImage::from_elf(&elf(&[text(), far])), Err(ElfError::TooLarge { what: "text", .. })));
+    assert!(matches!(
+        ProgramImage::from_elf(&elf(&[text(), far])),
+        Err(ElfError::TooLarge { what: "text", .. })
+    ));
     let many = vec![Segment { memory_size: 0, bytes: vec![], ..text() }; 65];
     assert!(matches!(ProgramImage::from_elf(&elf(&many)), Err(ElfError::TooLarge { .. })));
 }
@@ -98,7 +113,10 @@ fn files_for_something_else_are_refused() {
     assert!(matches!(patched(36, 4), Err(ElfError::Unsupported(_))), "hardware floats");
     assert!(matches!(patched(25, 0x20), Err(ElfError::Entry(_))));
     assert!(matches!(patched(24, 2), Err(ElfError::Entry(_))), "unaligned entry");
-    assert!(matches!(ProgramImage::from_elf(&elf(&[data(0x2000)])), Err(ElfError::Unsupported(_))), "no text");
+    assert!(
+        matches!(ProgramImage::from_elf(&elf(&[data(0x2000)])), Err(ElfError::Unsupported(_))),
+        "no text"
+    );
 }
 
 proptest! {

@@ -1,7 +1,9 @@
 //! The interpreter against an independent model: random programs, step by step. The model works on raw instruction words, wide signed integers and a byte map, and
 //! shares no code with the machine.
 
-use cairn_vm::{AccelCall, Input, Machine, ProgramImage, Snapshot, Step, Stop, Tracer, TrapKind, decode};
+use cairn_vm::{
+    AccelCall, Input, Machine, ProgramImage, Snapshot, Step, Stop, Tracer, TrapKind, decode,
+};
 use proptest::prelude::*;
 use std::collections::HashMap;
 
@@ -47,7 +49,7 @@ impl Model {
     }
     fn address(&self, base: i128, offset: i128, size: u32) -> Result<u32, Fault> {
         let a = (self.u(base) + offset).rem_euclid(1 << 32) as u32;
-        if a % size != 0 {
+        if !a.is_multiple_of(size) {
             return Err(Fault::Align(a));
         }
         if a >= 512 * 1024 * 1024 {
@@ -73,7 +75,14 @@ impl Model {
             0b0110111 => self.set(rd, bits(w, 31, 12) * 4096),
             0b0010111 => self.set(rd, pc + bits(w, 31, 12) * 4096),
             0b1101111 => {
-                next = pc + signed((bits(w, 31, 31) << 20) + (bits(w, 19, 12) << 12) + (bits(w, 20, 20) << 11) + (bits(w, 30, 21) << 1), 21);
+                next = pc
+                    + signed(
+                        (bits(w, 31, 31) << 20)
+                            + (bits(w, 19, 12) << 12)
+                            + (bits(w, 20, 20) << 11)
+                            + (bits(w, 30, 21) << 1),
+                        21,
+                    );
                 self.jump(rd, next)?;
             }
             0b1100111 if f3 == 0 => {
@@ -91,7 +100,14 @@ impl Model {
                     _ => return Err(Fault::Illegal),
                 };
                 if taken {
-                    next = pc + signed((bits(w, 31, 31) << 12) + (bits(w, 7, 7) << 11) + (bits(w, 30, 25) << 5) + (bits(w, 11, 8) << 1), 13);
+                    next = pc
+                        + signed(
+                            (bits(w, 31, 31) << 12)
+                                + (bits(w, 7, 7) << 11)
+                                + (bits(w, 30, 25) << 5)
+                                + (bits(w, 11, 8) << 1),
+                            13,
+                        );
                     self.jump(0, next)?;
                 }
             }
@@ -143,7 +159,7 @@ impl Model {
 
     fn jump(&mut self, rd: i128, to: i128) -> Result<(), Fault> {
         let to = to.rem_euclid(1 << 32) as u32;
-        if to % 4 != 0 {
+        if !to.is_multiple_of(4) {
             return Err(Fault::Jump(to));
         }
         self.set(rd, i128::from(self.pc) + 4);
@@ -168,10 +184,34 @@ impl Model {
             (1, 1) => (su * sv) >> 32,
             (1, 2) => (su * v) >> 32,
             (1, 3) => (u * v) >> 32,
-            (1, 4) => if sv == 0 { -1 } else { su / sv },
-            (1, 5) => if v == 0 { -1 } else { u / v },
-            (1, 6) => if sv == 0 { su } else { su % sv },
-            (1, 7) => if v == 0 { u } else { u % v },
+            (1, 4) => {
+                if sv == 0 {
+                    -1
+                } else {
+                    su / sv
+                }
+            }
+            (1, 5) => {
+                if v == 0 {
+                    -1
+                } else {
+                    u / v
+                }
+            }
+            (1, 6) => {
+                if sv == 0 {
+                    su
+                } else {
+                    su % sv
+                }
+            }
+            (1, 7) => {
+                if v == 0 {
+                    u
+                } else {
+                    u % v
+                }
+            }
             _ => return Err(Fault::Illegal),
         })
     }
@@ -223,7 +263,14 @@ impl Tracer for Replay {
 fn start(code: &[u32], x: [u32; 32]) -> (ProgramImage, Snapshot, Model) {
     let instrs = code.iter().map(|&w| decode(w)).collect();
     let program = ProgramImage { base: BASE, entry: BASE, instrs, data: vec![], symbols: vec![] };
-    let snapshot = Snapshot { cycle: 0, pc: BASE, regs: x, pages: Default::default(), input_chunk: 0, committed: None };
+    let snapshot = Snapshot {
+        cycle: 0,
+        pc: BASE,
+        regs: x,
+        pages: Default::default(),
+        input_chunk: 0,
+        committed: None,
+    };
     (program, snapshot, Model { code: code.to_vec(), x, pc: BASE, bytes: HashMap::new() })
 }
 
@@ -241,13 +288,18 @@ fn compare(code: &[u32], x: [u32; 32], steps: u64) {
         assert!(fault.is_some());
     }
     match outcome {
-        Err(trap) => assert_eq!(Some(if fault == Some(Fault::Ecall) { Fault::Ecall } else { fault_of(trap.kind) }), fault),
+        Err(trap) => assert_eq!(
+            Some(if fault == Some(Fault::Ecall) { Fault::Ecall } else { fault_of(trap.kind) }),
+            fault
+        ),
         Ok(stop) => assert_eq!((stop, &fault), (Stop::Paused, &None)),
     }
     assert_eq!((machine.pc(), machine.regs()), (model.pc, &model.x));
     assert_eq!(replay.x, model.x);
-    for (&a, _) in &model.bytes {
-        let expected: u32 = (0..4).map(|i| u32::from(*model.bytes.get(&((a & !3) + i)).unwrap_or(&0)) << (8 * i)).sum();
+    for &a in model.bytes.keys() {
+        let expected: u32 = (0..4)
+            .map(|i| u32::from(*model.bytes.get(&((a & !3) + i)).unwrap_or(&0)) << (8 * i))
+            .sum();
         assert_eq!(machine.memory().get(a & !3), expected);
         assert_eq!(replay.words.get(&(a & !3)), Some(&expected));
     }
@@ -255,13 +307,28 @@ fn compare(code: &[u32], x: [u32; 32], steps: u64) {
 
 /// Numbers at the edges of 32-bit arithmetic, and others.
 fn value() -> impl Strategy<Value = u32> {
-    prop_oneof![Just(0), Just(1), Just(u32::MAX), Just(1 << 31), Just(i32::MAX as u32), Just(DATA), 0u32..64, any::<u32>()]
+    prop_oneof![
+        Just(0),
+        Just(1),
+        Just(u32::MAX),
+        Just(1 << 31),
+        Just(i32::MAX as u32),
+        Just(DATA),
+        0u32..64,
+        any::<u32>()
+    ]
 }
 
 /// A valid instruction word: memory accesses mostly near x8, branches mostly short.
 fn instruction() -> impl Strategy<Value = u32> {
     let r = || 0u32..32;
-    let funct = prop_oneof![Just((0u32, 0u32)), (0u32..8).prop_map(|f| (f, 0)), (0u32..8).prop_map(|f| (f, 1)), Just((0, 32)), Just((5, 32))];
+    let funct = prop_oneof![
+        Just((0u32, 0u32)),
+        (0u32..8).prop_map(|f| (f, 0)),
+        (0u32..8).prop_map(|f| (f, 1)),
+        Just((0, 32)),
+        Just((5, 32))
+    ];
     prop_oneof![
         4 => (r(), r(), r(), funct).prop_map(|(d, a, b, (f3, f7))| 0x33 | d << 7 | f3 << 12 | a << 15 | b << 20 | f7 << 25),
         3 => (r(), r(), 0u32..8, any::<u32>()).prop_map(|(d, a, f3, imm)| {
@@ -274,7 +341,7 @@ fn instruction() -> impl Strategy<Value = u32> {
             let imm = imm & [31, 30, 28][f3];
             0x23 | imm << 7 | (f3 as u32) << 12 | 8 << 15 | b << 20
         }),
-        1 => (r(), r(), 0usize..6, 1u32..12).prop_map(|(a, b, f3, words)| 0x63 | (4 * words & 0x1e) << 7 | [0, 1, 4, 5, 6, 7][f3] << 12 | a << 15 | b << 20 | (4 * words >> 5) << 25),
+        1 => (r(), r(), 0usize..6, 1u32..12).prop_map(|(a, b, f3, words)| 0x63 | ((4 * words) & 0x1e) << 7 | [0, 1, 4, 5, 6, 7][f3] << 12 | a << 15 | b << 20 | ((4 * words) >> 5) << 25),
         1 => (r(), 1u32..8).prop_map(|(d, words)| 0x6f | d << 7 | (4 * words) << 20),
         1 => any::<u32>(),
     ]
@@ -305,14 +372,35 @@ proptest! {
 /// Every register operation on every pair of edge values.
 #[test]
 fn edge_values() {
-    let edges = [0, 1, 2, 31, 32, 0xffff, 0x8000, 0x1_0000, i32::MAX as u32, 1 << 31, (1 << 31) + 1, u32::MAX - 1, u32::MAX];
+    let edges = [
+        0,
+        1,
+        2,
+        31,
+        32,
+        0xffff,
+        0x8000,
+        0x1_0000,
+        i32::MAX as u32,
+        1 << 31,
+        (1 << 31) + 1,
+        u32::MAX - 1,
+        u32::MAX,
+    ];
     for (f7, f3) in (0..8).flat_map(|f3| [(0, f3), (1, f3)]).chain([(32, 0), (32, 5)]) {
         for (a, b) in edges.iter().flat_map(|a| edges.map(|b| (*a, b))) {
             let mut x = [0; 32];
             (x[5], x[6]) = (a, b);
             compare(&[0x33 | 7 << 7 | f3 << 12 | 5 << 15 | 6 << 20 | f7 << 25], x, 1);
             // rs1 = rs2 = rd, and a write to x0
-            compare(&[0x33 | 5 << 7 | f3 << 12 | 5 << 15 | 5 << 20 | f7 << 25, 0x33 | f3 << 12 | 5 << 15 | 6 << 20 | f7 << 25], x, 2);
+            compare(
+                &[
+                    0x33 | 5 << 7 | f3 << 12 | 5 << 15 | 5 << 20 | f7 << 25,
+                    0x33 | f3 << 12 | 5 << 15 | 6 << 20 | f7 << 25,
+                ],
+                x,
+                2,
+            );
         }
     }
 }

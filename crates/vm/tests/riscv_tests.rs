@@ -16,7 +16,8 @@ const EXPECTED: &str = "add addi and andi auipc beq bge bgeu blt bltu bne fence 
      sub sw xor xori mul mulh mulhsu mulhu div divu rem remu simple";
 
 fn cargo_home() -> PathBuf {
-    std::env::var_os("CARGO_HOME").map_or_else(|| std::env::home_dir().unwrap().join(".cargo"), PathBuf::from)
+    std::env::var_os("CARGO_HOME")
+        .map_or_else(|| std::env::home_dir().unwrap().join(".cargo"), PathBuf::from)
 }
 
 fn archive() -> Option<PathBuf> {
@@ -28,18 +29,21 @@ fn archive() -> Option<PathBuf> {
 fn unpack(archive: &Path) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("riscv-tests-{VERSION}"));
     std::fs::create_dir_all(&folder).unwrap();
-    let status = Command::new("tar").arg("xzf").arg(archive).arg("-C").arg(&folder).status().unwrap();
+    let status =
+        Command::new("tar").arg("xzf").arg(archive).arg("-C").arg(&folder).status().unwrap();
     assert!(status.success());
     folder.join("riscv-tests")
 }
 
 fn run(path: &Path) -> Result<(), String> {
-    let program = ProgramImage::from_elf(&std::fs::read(path).unwrap()).map_err(|e| e.to_string())?;
+    let program =
+        ProgramImage::from_elf(&std::fs::read(path).unwrap()).map_err(|e| e.to_string())?;
     let mut machine = Machine::new(&program, Input::from_bytes(&[]).unwrap());
     // The final ecall is not one of ours: a7 is whatever the test left there.
     let trap = machine.run(&mut NoTrace, LIMIT).err().ok_or("did not end")?;
     let last = program.instrs[program.index_of(trap.pc).ok_or("left the program")? as usize];
-    let at_ecall = last.op == Op::Ecall && matches!(trap.kind, TrapKind::NoCommit | TrapKind::UnknownEcall(_));
+    let at_ecall =
+        last.op == Op::Ecall && matches!(trap.kind, TrapKind::NoCommit | TrapKind::UnknownEcall(_));
     if at_ecall && machine.regs()[5] == 0 && machine.regs()[10] == 0 {
         return Ok(());
     }
@@ -50,10 +54,16 @@ fn run(path: &Path) -> Result<(), String> {
 fn rv32ui_and_rv32um() {
     if archive().is_none() {
         if std::env::var_os("CAIRN_OFFLINE").is_some() {
-            eprintln!("NOT RUN: {CRATE} {VERSION} is not in the registry cache and CAIRN_OFFLINE is set");
+            eprintln!(
+                "NOT RUN: {CRATE} {VERSION} is not in the registry cache and CAIRN_OFFLINE is set"
+            );
             return;
         }
-        let status = Command::new("cargo").args(["info", &format!("{CRATE}@{VERSION}")]).current_dir("/").status().unwrap();
+        let status = Command::new("cargo")
+            .args(["info", &format!("{CRATE}@{VERSION}")])
+            .current_dir("/")
+            .status()
+            .unwrap();
         assert!(status.success(), "could not fetch {CRATE} (CAIRN_OFFLINE=1 skips this test)");
     }
     let folder = unpack(&archive().expect("fetched"));

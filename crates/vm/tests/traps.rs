@@ -1,13 +1,22 @@
 //! Environment calls that must trap, and the bound on cycles.
 
 use cairn_accel::ids;
-use cairn_vm::{AccelCall, CycleMeter, Input, Machine, NoTrace, Op, ProgramImage, Snapshot, Step, Stop, Tracer, Trap, TrapKind, decode, execute};
+use cairn_vm::{
+    AccelCall, CycleMeter, Input, Machine, NoTrace, Op, ProgramImage, Snapshot, Step, Stop, Tracer,
+    Trap, TrapKind, decode, execute,
+};
 
 const ECALL: u32 = 0x73;
 const LOOP: u32 = 0x6f; // jal x0, 0
 
 fn program(code: &[u32]) -> ProgramImage {
-    ProgramImage { base: 0x1000, entry: 0x1000, instrs: code.iter().map(|&w| decode(w)).collect(), data: vec![], symbols: vec![] }
+    ProgramImage {
+        base: 0x1000,
+        entry: 0x1000,
+        instrs: code.iter().map(|&w| decode(w)).collect(),
+        data: vec![],
+        symbols: vec![],
+    }
 }
 
 fn call(id: u32, args: [u32; 4]) -> Result<Stop, TrapKind> {
@@ -15,8 +24,17 @@ fn call(id: u32, args: [u32; 4]) -> Result<Stop, TrapKind> {
     let mut regs = [0; 32];
     regs[17] = id;
     regs[10..14].copy_from_slice(&args);
-    let start = Snapshot { cycle: 0, pc: 0x1000, regs, pages: Default::default(), input_chunk: 0, committed: None };
-    Machine::resume(&program, Input::from_bytes(&[1, 2, 3]).unwrap(), &start).run(&mut NoTrace, 1).map_err(|t: Trap| t.kind)
+    let start = Snapshot {
+        cycle: 0,
+        pc: 0x1000,
+        regs,
+        pages: Default::default(),
+        input_chunk: 0,
+        committed: None,
+    };
+    Machine::resume(&program, Input::from_bytes(&[1, 2, 3]).unwrap(), &start)
+        .run(&mut NoTrace, 1)
+        .map_err(|t: Trap| t.kind)
 }
 
 /// For each operand of each call: unaligned, and one word beyond the end of memory.
@@ -29,7 +47,12 @@ fn every_pointer_is_checked() {
             for offset in 1..4 {
                 let mut args = good;
                 args[arg] += offset;
-                assert_eq!(call(id, args), Err(TrapKind::Unaligned(args[arg])), "{}", ids::name(id));
+                assert_eq!(
+                    call(id, args),
+                    Err(TrapKind::Unaligned(args[arg])),
+                    "{}",
+                    ids::name(id)
+                );
             }
             for bad in [end + 4, 1 << 29, 0xffff_fffc] {
                 let mut args = good;
@@ -49,8 +72,14 @@ fn every_pointer_is_checked() {
 fn unknown_ids_and_domains_trap() {
     assert_eq!(call(4, [0; 4]), Err(TrapKind::UnknownEcall(4)));
     assert_eq!(call(u32::MAX, [0; 4]), Err(TrapKind::UnknownEcall(u32::MAX)));
-    assert_eq!(call(ids::SECP256K1_DOUBLE, [0x4000, 0, 0, 0]), Err(TrapKind::Domain(ids::SECP256K1_DOUBLE)));
-    assert_eq!(call(ids::SECP256K1_ADD, [0x4000, 0x5000, 0, 0]), Err(TrapKind::Domain(ids::SECP256K1_ADD)));
+    assert_eq!(
+        call(ids::SECP256K1_DOUBLE, [0x4000, 0, 0, 0]),
+        Err(TrapKind::Domain(ids::SECP256K1_DOUBLE))
+    );
+    assert_eq!(
+        call(ids::SECP256K1_ADD, [0x4000, 0x5000, 0, 0]),
+        Err(TrapKind::Domain(ids::SECP256K1_ADD))
+    );
     assert_eq!(call(ids::HALT, [0; 4]), Err(TrapKind::NoCommit));
     assert_eq!(call(ids::HALT, [7, 0, 0, 0]), Ok(Stop::Halted(7)));
 }
@@ -60,7 +89,9 @@ fn commit_and_input_have_their_limits() {
     // addi a7, x0, id; ecall, twice each
     let set = |id: u32| 0x0000_0893 | id << 20;
     let twice = |id: u32| program(&[set(id), ECALL, ECALL, LOOP]);
-    let run = |p: &ProgramImage| Machine::new(p, Input::from_bytes(&[9; 20]).unwrap()).run(&mut NoTrace, 10).unwrap_err();
+    let run = |p: &ProgramImage| {
+        Machine::new(p, Input::from_bytes(&[9; 20]).unwrap()).run(&mut NoTrace, 10).unwrap_err()
+    };
     assert_eq!(run(&twice(ids::COMMIT)).kind, TrapKind::DoubleCommit);
     assert_eq!(run(&twice(ids::HINT)).kind, TrapKind::InputExhausted);
     assert_eq!(run(&twice(ids::HINT)).pc, 0x1008);
@@ -69,7 +100,9 @@ fn commit_and_input_have_their_limits() {
 #[test]
 fn endless_guests_meet_the_bound() {
     let program = program(&[LOOP]);
-    let trap = execute(&program, &Input::from_bytes(&[]).unwrap(), &mut CycleMeter::new(1000), 5000).unwrap_err();
+    let trap =
+        execute(&program, &Input::from_bytes(&[]).unwrap(), &mut CycleMeter::new(1000), 5000)
+            .unwrap_err();
     assert_eq!(trap, Trap { pc: 0x1000, cycle: 5000, kind: TrapKind::CycleLimit(5000) });
 }
 
@@ -84,19 +117,34 @@ fn events_list_every_word() {
             assert_eq!((step.instr.op, step.next_pc), (Op::Ecall, step.pc + 4));
             self.0.push((call.id, call.reads.len(), call.writes.len()));
             let expected = ids::operands(call.id).unwrap();
-            let mut addresses = expected.iter().flat_map(|o| (0..u32::from(o.words)).map(|i| call.args[usize::from(o.arg)] + 4 * i));
-            let reported = call.reads.iter().map(|r| r.addr).chain(call.writes.iter().map(|w| w.addr));
+            let mut addresses = expected.iter().flat_map(|o| {
+                (0..u32::from(o.words)).map(|i| call.args[usize::from(o.arg)] + 4 * i)
+            });
+            let reported =
+                call.reads.iter().map(|r| r.addr).chain(call.writes.iter().map(|w| w.addr));
             assert!(reported.eq(addresses.by_ref()));
         }
     }
-    for id in ids::ALL.into_iter().filter(|id| !matches!(*id, ids::HALT | ids::SECP256K1_ADD | ids::SECP256K1_DOUBLE)) {
+    for id in ids::ALL
+        .into_iter()
+        .filter(|id| !matches!(*id, ids::HALT | ids::SECP256K1_ADD | ids::SECP256K1_DOUBLE))
+    {
         let program = program(&[ECALL]);
         let mut regs = [0; 32];
         regs[17] = id;
         regs[10..14].copy_from_slice(&[0x4000; 4]); // all operands alias
-        let start = Snapshot { cycle: 0, pc: 0x1000, regs, pages: Default::default(), input_chunk: 0, committed: None };
+        let start = Snapshot {
+            cycle: 0,
+            pc: 0x1000,
+            regs,
+            pages: Default::default(),
+            input_chunk: 0,
+            committed: None,
+        };
         let mut seen = Seen::default();
-        Machine::resume(&program, Input::from_bytes(&[]).unwrap(), &start).run(&mut seen, 1).unwrap();
+        Machine::resume(&program, Input::from_bytes(&[]).unwrap(), &start)
+            .run(&mut seen, 1)
+            .unwrap();
         assert_eq!(seen.0.len(), 1);
     }
 }
