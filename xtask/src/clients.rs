@@ -23,7 +23,7 @@ pub fn run(args: &[&str]) -> Outcome {
     let here = root().join("tests/clients");
     run_command(
         Command::new("npm")
-            .args(["ci", "--no-audit", "--no-fund", "--silent"])
+            .args(["ci", "--no-audit", "--no-fund"])
             .arg("--prefix")
             .arg(&here),
     )?;
