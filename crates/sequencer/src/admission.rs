@@ -64,10 +64,10 @@ fn check_shape(tx: &EthTransaction, chain_id: u64) -> Result<(), PoolError> {
             limit: MAX_INITCODE_SIZE,
         });
     }
-    if let EthereumTxEnvelope::Eip7702(t) = tx {
-        if t.tx().authorization_list.is_empty() {
-            return Err(PoolError::Other("EIP-7702 transaction with empty auth list".into()));
-        }
+    if let EthereumTxEnvelope::Eip7702(t) = tx
+        && t.tx().authorization_list.is_empty()
+    {
+        return Err(PoolError::Other("EIP-7702 transaction with empty auth list".into()));
     }
     check_intrinsic_gas(tx)
 }

@@ -70,11 +70,11 @@ impl Shared {
 
     /// Tells the builder that something may wait. Cheap when it knows already.
     pub(crate) fn wake(&self) {
-        if !self.woken.swap(true, Ordering::AcqRel) {
-            if let Err(TrySendError::Full(_)) = self.commands.try_send(Command::Wake) {
-                // It has commands to go through, and looks for work after each.
-                self.woken.store(false, Ordering::Release);
-            }
+        if !self.woken.swap(true, Ordering::AcqRel)
+            && let Err(TrySendError::Full(_)) = self.commands.try_send(Command::Wake)
+        {
+            // It has commands to go through, and looks for work after each.
+            self.woken.store(false, Ordering::Release);
         }
     }
 

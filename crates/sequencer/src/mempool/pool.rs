@@ -250,11 +250,17 @@ impl Mempool {
         let mut added = Added { replaced: old.map(|o| o.tx.hash), ..Added::default() };
         let seq = self.seq;
         let new = PooledTx { tx: Arc::new(tx), size, seq, since: now };
-        if added.replaced.is_none() {
-            added.evicted = self.make_room(&new)?;
-        } else {
-            self.take(sender, nonce);
+        match old.map(|o| o.size) {
+            None => added.evicted = self.make_room(&new)?,
+            Some(old_size) => {
+                if self.bytes - old_size + size > self.limits.bytes {
+                    return Err(PoolError::PoolFull);
+                }
+                self.take(sender, nonce);
+            }
         }
+        // The sender's own last transaction may have made room, and its entry with it.
+        self.refresh(sender, account);
         self.seq += 1;
         self.put(sender, nonce, new);
         added.executable = self.senders.get(&sender).is_some_and(|q| nonce < q.next);

@@ -112,6 +112,27 @@ fn bytes_and_senders_are_bounded() {
 }
 
 #[test]
+fn a_sender_that_makes_room_for_itself_keeps_its_nonce() {
+    let limits = MempoolLimits { transactions: 1, ..MempoolLimits::default() };
+    let mut p = pool(limits);
+    let now = Instant::now();
+    p.add(tx(0, 5, 1), 100, &account(5, RICH), now).unwrap();
+    let added = p.add(tx(0, 6, 9), 100, &account(5, RICH), now).unwrap();
+    assert_eq!((added.evicted, added.executable), (vec![tx(0, 5, 1).hash], false));
+    assert_eq!((p.next_nonce(&address(0)), order(&p)), (Some(5), vec![]));
+}
+
+#[test]
+fn a_larger_replacement_respects_the_bytes() {
+    let limits = MempoolLimits { bytes: 100, ..MempoolLimits::default() };
+    let mut p = pool(limits);
+    let now = Instant::now();
+    p.add(tx(0, 0, 1), 100, &account(0, RICH), now).unwrap();
+    assert_eq!(p.add(tx(0, 0, 90), 101, &account(0, RICH), now), Err(PoolError::PoolFull));
+    p.add(tx(0, 0, 90), 100, &account(0, RICH), now).unwrap();
+}
+
+#[test]
 fn queued_transactions_expire_and_fees_rise() {
     let limits =
         MempoolLimits { queued_lifetime: Duration::from_secs(1), ..MempoolLimits::default() };

@@ -95,10 +95,10 @@ impl RootCache {
             return;
         }
         self.order.push_back(hash);
-        if self.order.len() > MAX_BLOCK_VIEWS {
-            if let Some(old) = self.order.pop_front() {
-                self.roots.remove(&old);
-            }
+        if self.order.len() > MAX_BLOCK_VIEWS
+            && let Some(old) = self.order.pop_front()
+        {
+            self.roots.remove(&old);
         }
     }
 }

@@ -107,7 +107,6 @@ impl DatabaseRef for Overlay {
             code_hash: a.code_hash,
             account_id: None,
             code: None,
-            ..Default::default()
         }))
     }
 
@@ -384,10 +383,10 @@ fn replay_one(
 pub(super) fn stf_request(call: &CallRequest) -> Result<cairn_stf::CallRequest> {
     let r = &call.request;
     let fee = r.max_fee_per_gas.or(r.gas_price).unwrap_or_default();
-    if let (Some(tip), Some(cap)) = (r.max_priority_fee_per_gas, r.max_fee_per_gas) {
-        if tip > cap {
-            return Err(PoolError::TipAboveFeeCap { tip, max_fee: cap }.into());
-        }
+    if let (Some(tip), Some(cap)) = (r.max_priority_fee_per_gas, r.max_fee_per_gas)
+        && tip > cap
+    {
+        return Err(PoolError::TipAboveFeeCap { tip, max_fee: cap }.into());
     }
     debug_assert!(matches!(call.purpose, CallPurpose::Call | CallPurpose::Estimate));
     Ok(cairn_stf::CallRequest {

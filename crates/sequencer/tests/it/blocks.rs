@@ -48,7 +48,7 @@ async fn deposits_come_first_and_batches_settle() {
     let ops = vec![deposit(0, SINK, 5), deposit(1, SINK, 7)];
     sequencer.submit_priority_ops(ops.clone(), 10).unwrap();
     included(&storage, ops[1].hash).await;
-    assert_eq!(storage.state().unwrap().account(SINK).unwrap().unwrap().balance >= 12, true);
+    assert!(storage.state().unwrap().account(SINK).unwrap().unwrap().balance >= 12);
     assert_eq!((sequencer.status().priority, storage.l1_cursor().unwrap()), ((2, 2), 10));
     // The same again is nothing new; another one in its place is a reorganisation that came too late.
     sequencer.submit_priority_ops(ops, 11).unwrap();

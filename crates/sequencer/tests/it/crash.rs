@@ -40,10 +40,10 @@ async fn child() {
             report(&format!("B {number} {hash}"));
         }
     });
-    let mut tasks = Vec::new();
+    let mut tasks = tokio::task::JoinSet::new();
     for account in 0..8 {
         let (sequencer, chain) = (sequencer.clone(), chain.clone());
-        tasks.push(tokio::spawn(async move {
+        tasks.spawn(async move {
             let signer = key(account);
             let mut nonce = chain.pending_nonce(signer.address()).unwrap();
             loop {
@@ -51,11 +51,10 @@ async fn child() {
                 report(&format!("A {hash}"));
                 nonce += 1;
             }
-        }));
+        });
     }
-    for task in tasks {
-        task.await.unwrap();
-    }
+    // They end when the process does, or fail.
+    tasks.join_next().await;
 }
 
 fn report(line: &str) {

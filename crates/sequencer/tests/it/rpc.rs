@@ -206,10 +206,10 @@ async fn batches_and_proofs_as_clients_ask_for_them() {
     let proof = |n: usize| chain.log_proof(ops[n].hash, 0, LogProofMode::BatchRoot).unwrap();
     assert_eq!(proof(0), None);
     let batch = sealed(&sequencer).await;
-    for n in 0..2 {
+    for (n, op) in ops.iter().enumerate() {
         let p = proof(n).unwrap();
         let log = sequencer.storage().batch_logs(batch).unwrap()[p.id as usize].1;
-        assert_eq!((log.key, p.batch_number), (ops[n].hash, batch));
+        assert_eq!((log.key, p.batch_number), (op.hash, batch));
         let mut hash = log.hash();
         for (height, sibling) in p.proof[1..15].iter().enumerate() {
             let (l, r) =
