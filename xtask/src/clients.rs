@@ -39,6 +39,8 @@ pub fn run(args: &[&str]) -> Outcome {
     let mut command = Command::new(python);
     command.arg(here.join("web3_client.py"));
     cells(command, &network.description, quiet, &mut failed)?;
+    drop(network);
+    demo_on_anvil(&here, &mut failed)?;
     if failed.is_empty() {
         Ok(())
     } else {

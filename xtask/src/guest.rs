@@ -1,7 +1,7 @@
 //! `cargo xtask guest`: builds the guest programs reproducibly and compares them with what is committed.
 //!
 //! The binaries are the same byte for byte wherever they are built, with the toolchain pinned here: Debian's `rustc-web`, `cargo-web`, `rust-web-src` and `lld`. Sources are
-//! built from a copy under the target folder, laid out as one workspace, so that cargo's own path-dependent hashes come out the same in every checkout.
+//! built from a copy at one fixed place, so that cargo's path-dependent hashes come out the same for every checkout.
 
 use std::{
     error::Error,
@@ -29,6 +29,8 @@ const PROGRAMS: [&str; 3] = ["accel-test", "batch", "fib"];
 /// Crates of the main workspace that the guest is built from.
 const SHARED_CRATES: [&str; 4] = ["primitives", "accel", "state", "stf"];
 const ZSTD_LEVEL: i32 = 19;
+/// Where the sources are built. It is the same everywhere: cargo's hashes of path dependencies, and so the symbols and their order, depend on it.
+const STAGE: &str = "/tmp/cairn-guest-src";
 
 /// Runs the subcommand.
 ///
@@ -152,9 +154,9 @@ fn compile() -> Outcome<Vec<(&'static str, Vec<u8>)>> {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or(root()?.join("target"), PathBuf::from)
         .join("guest");
-    let stage = target.join("src");
-    copy_sources(&stage)?;
-    let flags = rust_flags(&tools, &stage)?;
+    let stage = Path::new(STAGE);
+    copy_sources(stage)?;
+    let flags = rust_flags(&tools, stage, &target)?;
     let mut command = Command::new(&tools.cargo);
     command
         .args([
@@ -182,7 +184,7 @@ fn compile() -> Outcome<Vec<(&'static str, Vec<u8>)>> {
     PROGRAMS.iter().map(|&name| Ok((name, fs::read(release.join(name))?))).collect()
 }
 
-fn rust_flags(tools: &Toolchain, stage: &Path) -> Outcome<Vec<String>> {
+fn rust_flags(tools: &Toolchain, stage: &Path, target: &Path) -> Outcome<Vec<String>> {
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|h| h.join(".cargo")))
@@ -197,6 +199,7 @@ fn rust_flags(tools: &Toolchain, stage: &Path) -> Outcome<Vec<String>> {
         "-Zunstable-options".into(),
         "-Cpanic=immediate-abort".into(),
         remap(stage, "/cairn"),
+        remap(target, "/target"),
         remap(&home, "/cargo"),
         remap(&tools.sysroot.join("lib/rustlib/src/rust"), "/rust"),
     ])

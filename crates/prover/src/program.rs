@@ -204,7 +204,7 @@ fn ecall_descriptor(id: u32) -> [u32; TABLE_WIDTH] {
 
 /// A jump target as a field element: out-of-range or unaligned ones become an address that no program has.
 fn target(pc: u32) -> u32 {
-    if pc % 4 == 0 && pc < 4 * ADDR_SPACE_WORDS { pc } else { INVALID_PC }
+    if pc.is_multiple_of(4) && pc < 4 * ADDR_SPACE_WORDS { pc } else { INVALID_PC }
 }
 
 /// What the table says of an instruction at `pc`.

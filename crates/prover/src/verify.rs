@@ -96,10 +96,10 @@ fn check_chain(public_input: &[u8; 32], proof: &ExecutionProof) -> Result<(), Ve
         if (state.0 == HALT_PC) != (i + 1 == shards.len()) {
             return Err(VerifyError::Halt(i));
         }
-        if let Some(words) = &statement.committed {
-            if committed.replace(public_input_bytes(words)).is_some() {
-                return Err(VerifyError::PublicInput);
-            }
+        if let Some(words) = &statement.committed
+            && committed.replace(public_input_bytes(words)).is_some()
+        {
+            return Err(VerifyError::PublicInput);
         }
     }
     if committed.as_ref() != Some(public_input) {

@@ -23,7 +23,7 @@ fn find<'a>(instances: &'a mut [Instance], name: &str) -> &'a mut Instance {
     instances.iter_mut().find(|i| i.chip.name() == name).unwrap()
 }
 
-fn cells<'a>(instance: &'a mut Instance, row: usize) -> &'a mut [F] {
+fn cells(instance: &mut Instance, row: usize) -> &mut [F] {
     let width = instance.trace.width();
     &mut instance.trace.values[row * width..(row + 1) * width]
 }
