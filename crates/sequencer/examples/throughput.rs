@@ -55,7 +55,27 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Sequencer::start(SequencerConfig::new(chain, Address::repeat_byte(1)), storage)?;
     serial(&sequencer).await?;
     parallel(&sequencer).await?;
-    println!("{:?}", sequencer.status());
+    sealing(&sequencer).await
+}
+
+/// How long the batches of all that take from here on.
+async fn sealing(sequencer: &Sequencer) -> Result<(), Box<dyn std::error::Error>> {
+    let (started, before) = (Instant::now(), sequencer.storage().batch_heads().sealed);
+    let last = sequencer.seal_now().await?;
+    let mut heads = sequencer.storage().watch_batches();
+    while heads.borrow_and_update().sealed < last {
+        tokio::time::timeout(Duration::from_secs(120), heads.changed()).await??;
+    }
+    let took = started.elapsed().as_secs_f64();
+    println!("{} batches sealed and checked in {took:.2} s more", last - before);
+    for n in 1..=last {
+        if let Some(b) = sequencer.storage().batch(n)? {
+            println!(
+                "  batch {n}: {} transactions, {} bytes of pubdata",
+                b.tx_count, b.pubdata_len
+            );
+        }
+    }
     Ok(())
 }
 
