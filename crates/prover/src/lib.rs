@@ -9,11 +9,13 @@ pub mod chips;
 pub mod columns;
 pub mod config;
 pub mod counts;
+pub mod docs;
 pub mod generate;
 pub mod memory;
 pub mod program;
 pub mod run;
 pub mod security;
+pub mod selftest;
 pub mod shard;
 #[cfg(test)]
 pub mod testing;

@@ -3,7 +3,8 @@
 mod common;
 
 use cairn_prover::bus::F;
-use cairn_prover::check::{check, coverage, search_forgeries};
+use cairn_prover::check::{check, search_forgeries};
+use cairn_prover::chips::Chip;
 use cairn_prover::program::HALT_PC;
 use cairn_prover::shard::{ShardError, ShardStatement, traces, verify_shard_with};
 use cairn_prover::verify::{DecodeError, ExecutionProof, MAX_PROOF_BYTES, VerifyError, decode, encode, public_input_bytes, verify_with};
@@ -23,31 +24,30 @@ fn copy(proof: &ExecutionProof) -> ExecutionProof {
     decode(&encode(proof).unwrap(), MAX_PROOF_BYTES).unwrap()
 }
 
-/// A program that touches every chip but the accelerators, long enough for gaps in time.
-fn everything_run() -> cairn_prover::run::Run {
-    let (mut body, data) = everything();
-    // 9,000 cycles in a loop: registers that the loop leaves alone fall behind by more than 2^16 timestamps.
-    body.extend(li(5, 4500));
-    body.extend([i(cairn_vm::Op::Addi, 5, 5, -1), s(cairn_vm::Op::Bne, 5, 0, -4)]);
-    body.extend([r(cairn_vm::Op::Add, 7, 7, 8), r(cairn_vm::Op::Sltu, 7, 9, 8), i(cairn_vm::Op::Lw, 2, 0, DATA as i32)]);
-    run(program(&body, &data), &[1, 2, 3], 1 << 20)
-}
-
 #[test]
 fn every_column_of_every_chip_is_bound() {
-    let run = everything_run();
-    let instances = all_traces(&run).remove(0);
-    check(&instances).unwrap();
-    let coverage = coverage(&instances, 200);
+    let coverage = cairn_prover::selftest::coverage().unwrap();
     eprintln!("{} of {} columns, {} cells corrupted", coverage.covered, coverage.total, coverage.tried);
     assert!(coverage.missed.is_empty(), "not noticed: {:?}", coverage.missed);
     assert_eq!(coverage.covered, coverage.total);
 }
 
 #[test]
-fn random_changes_of_several_cells_forge_nothing() {
-    let run = everything_run();
+fn the_coverage_is_of_every_chip() {
+    use p3_air::BaseAir;
+    let run = run(all_program(), &[], 1 << 20);
     let instances = all_traces(&run).remove(0);
+    let names: Vec<&str> = instances.iter().map(|i| i.chip.name()).collect();
+    let all: Vec<&str> = Chip::all(None).iter().map(Chip::name).collect();
+    assert_eq!(names, all);
+    let columns: usize = Chip::all(None).iter().map(BaseAir::<F>::width).sum();
+    assert_eq!(columns, instances.iter().map(|i| i.trace.width()).sum::<usize>());
+}
+
+#[test]
+fn random_changes_of_several_cells_forge_nothing() {
+    let run = run(all_program(), &[], 1 << 20);
+    let instances: Vec<_> = all_traces(&run).remove(0).into_iter().filter(|i| !matches!(i.chip, Chip::Accel(_))).collect();
     let found = search_forgeries(&instances, 4000, 4, 0x9e37_79b9);
     assert!(found.is_empty(), "{:?}", &found[..found.len().min(5)]);
 }
