@@ -17,18 +17,17 @@ const SCRIPTS: [&str; 4] = ["ethers.mjs", "viem.mjs", "foundry.mjs", "zksync-eth
 /// The Python client's package.
 const WEB3: &str = "web3==8.0.0";
 
-/// Runs the matrix: `--json` prints only the cells. Fails when one of them does.
+/// Runs the matrix: `--json` prints only the cells, `--built` takes the binary as the last build left it. Fails when a cell does.
 pub fn run(args: &[&str]) -> Outcome {
     let quiet = args.contains(&"--json");
     let here = root().join("tests/clients");
     run_command(
-        Command::new("npm")
-            .args(["ci", "--no-audit", "--no-fund"])
-            .arg("--prefix")
-            .arg(&here),
+        Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).arg("--prefix").arg(&here),
     )?;
     let python = python(&here)?;
-    run_command(Command::new(env!("CARGO")).args(["build", "--locked", "--package", "cairn"]))?;
+    if !args.contains(&"--built") {
+        run_command(Command::new(env!("CARGO")).args(["build", "--locked", "--package", "cairn"]))?;
+    }
     let network = Network::start()?;
     let mut failed = Vec::new();
     for script in SCRIPTS {
@@ -57,13 +56,18 @@ fn demo_on_anvil(here: &Path, failed: &mut Vec<String>) -> Outcome {
         .spawn()?;
     // The demo itself tries again while the port is not open yet.
     let url = format!("http://127.0.0.1:{PORT}");
-    let output = Command::new(root().join("target/debug/cairn")).args(["demo", "--json", "--l1", &url]).output();
+    let output = Command::new(root().join("target/debug/cairn"))
+        .args(["demo", "--json", "--l1", &url])
+        .output();
     anvil.kill()?;
     anvil.wait()?;
     let output = output?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let ok = output.status.success() && text.lines().last().is_some_and(|l| l.contains("\"ok\":true"));
-    let cell = format!("{{\"client\":\"anvil\",\"version\":\"1.7.1\",\"flow\":\"the demo with anvil as its L1\",\"ok\":{ok}}}");
+    let ok =
+        output.status.success() && text.lines().last().is_some_and(|l| l.contains("\"ok\":true"));
+    let cell = format!(
+        "{{\"client\":\"anvil\",\"version\":\"1.7.1\",\"flow\":\"the demo with anvil as its L1\",\"ok\":{ok}}}"
+    );
     println!("{cell}");
     if !ok {
         failed.push(format!("{cell}\n{text}{}", String::from_utf8_lossy(&output.stderr)));

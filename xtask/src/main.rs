@@ -58,7 +58,9 @@ fn test(rest: &[&str]) -> Outcome {
         return Ok(());
     }
     contracts::run(&["test"])?;
-    clients::run(&[])
+    // The tests have built the binary already; another selection of packages would build its dependencies again.
+    clients::run(&["--built"])?;
+    fuzz::run(&["5"])
 }
 
 fn ci() -> Outcome {

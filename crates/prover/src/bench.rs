@@ -79,14 +79,24 @@ pub enum BenchError {
 ///
 /// # Errors
 /// When any step fails.
-pub fn run(image: ProgramImage, input: &[u8], limits: ShardLimits, max_shards: usize) -> Result<BenchReport, BenchError> {
+pub fn run(
+    image: ProgramImage,
+    input: &[u8],
+    limits: ShardLimits,
+    max_shards: usize,
+) -> Result<BenchReport, BenchError> {
     let program = Arc::new(Program::new(image)?);
     let mut key = ProvingKey::new(program.clone())?;
     let start = Instant::now();
     let run = Run::new(program, Input::from_bytes(input)?, limits, 1 << 36)?;
     let mut seconds = [start.elapsed().as_secs_f64(), 0.0, 0.0];
     let mut tree = key.initial.clone();
-    let (mut cycles, mut shares, mut verify_ms, mut proof_bytes): (u64, Vec<ChipShare>, f64, usize) = Default::default();
+    let (mut cycles, mut shares, mut verify_ms, mut proof_bytes): (
+        u64,
+        Vec<ChipShare>,
+        f64,
+        usize,
+    ) = Default::default();
     let mut cpu_total = 0.0;
     let shards = run.shards().min(max_shards);
     for index in 0..shards {
@@ -130,7 +140,13 @@ pub fn run(image: ProgramImage, input: &[u8], limits: ShardLimits, max_shards: u
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after_name = stat.rsplit(')').next().unwrap_or_default();
-    after_name.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<f64>().ok()).sum::<f64>() / 100.0
+    after_name
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|t| t.parse::<f64>().ok())
+        .sum::<f64>()
+        / 100.0
 }
 
 fn add_share(shares: &mut Vec<ChipShare>, chip: &Chip, rows: usize, width: usize) {
@@ -150,5 +166,8 @@ fn add_share(shares: &mut Vec<ChipShare>, chip: &Chip, rows: usize, width: usize
 pub fn peak_rss_mib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).map_or(0.0, |kib| kib / 1024.0)
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|kib| kib.parse::<f64>().ok())
+        .map_or(0.0, |kib| kib / 1024.0)
 }

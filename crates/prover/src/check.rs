@@ -101,7 +101,12 @@ impl<'a> AirBuilder for RowBuilder<'a> {
 }
 
 impl InteractionBuilder for RowBuilder<'_> {
-    fn push_interaction<E: Into<F>>(&mut self, bus: &str, fields: impl IntoIterator<Item = E>, count: impl Into<Count<F>>) {
+    fn push_interaction<E: Into<F>>(
+        &mut self,
+        bus: &str,
+        fields: impl IntoIterator<Item = E>,
+        count: impl Into<Count<F>>,
+    ) {
         let (count, _) = count.into().into_parts();
         if count != F::ZERO {
             let fields = fields.into_iter().map(Into::into).collect();
@@ -111,7 +116,11 @@ impl InteractionBuilder for RowBuilder<'_> {
     fn push_local_interaction(&mut self, tuples: impl IntoIterator<Item = (Vec<F>, Count<F>)>) {
         tuples.into_iter().for_each(drop);
     }
-    fn push_exclusive_interaction(&mut self, bus: &str, branches: impl IntoIterator<Item = (F, Count<F>, Vec<F>)>) {
+    fn push_exclusive_interaction(
+        &mut self,
+        bus: &str,
+        branches: impl IntoIterator<Item = (F, Count<F>, Vec<F>)>,
+    ) {
         for (flag, count, fields) in branches {
             let count = flag * count.into_parts().0;
             if count != F::ZERO {
@@ -137,7 +146,11 @@ impl Instance {
     /// Evaluates row `row` with other cells in it and in the row after it.
     pub fn eval_cells<'a>(&'a self, row: usize, cells: &'a [F], next: &'a [F]) -> RowBuilder<'a> {
         let height = self.trace.height();
-        let cells_of = |r: usize| self.preprocessed.as_ref().map_or(&[][..], |p| &p.values[r * p.width..(r + 1) * p.width]);
+        let cells_of = |r: usize| {
+            self.preprocessed
+                .as_ref()
+                .map_or(&[][..], |p| &p.values[r * p.width..(r + 1) * p.width])
+        };
         let mut builder = RowBuilder {
             main: RowWindow::from_two_rows(cells, next),
             preprocessed: RowWindow::from_two_rows(cells_of(row), cells_of((row + 1) % height)),
@@ -167,7 +180,9 @@ pub fn check(instances: &[Instance]) -> Result<(), CheckError> {
     for instance in instances {
         // A table's entry that nobody looks up says nothing.
         let is_table = matches!(instance.chip, Chip::Program(_) | Chip::Range(_) | Chip::And(_));
-        for row in (0..instance.trace.height()).filter(|&row| !is_table || instance.row(row).iter().any(|&mult| mult != F::ZERO)) {
+        for row in (0..instance.trace.height())
+            .filter(|&row| !is_table || instance.row(row).iter().any(|&mult| mult != F::ZERO))
+        {
             let builder = instance.eval_row(row);
             if let Some(&constraint) = builder.failed.first() {
                 return Err(CheckError::Constraint { chip: instance.chip.name(), row, constraint });
@@ -213,7 +228,11 @@ impl Coverage {
 
 /// What a row says to the rest of the proof: its messages, less lookups that a table answers. A prover can always adapt the tables'
 /// multiplicities, so such a lookup binds nothing but itself. `None` if a constraint fails or a lookup misses its table.
-fn effect(builder: &RowBuilder<'_>, tables: &Tables, is_table: bool) -> Option<HashMap<Message, F>> {
+fn effect(
+    builder: &RowBuilder<'_>,
+    tables: &Tables,
+    is_table: bool,
+) -> Option<HashMap<Message, F>> {
     if !builder.failed.is_empty() {
         return None;
     }
@@ -243,7 +262,13 @@ impl Tables {
             for row in 0..instance.preprocessed.as_ref().map_or(0, |_| instance.trace.height()) {
                 let one = vec![F::ONE; instance.trace.width()];
                 let builder = instance.eval_cells(row, &one, &one);
-                entries.extend(builder.messages.into_iter().filter(|((bus, _), _)| bus == LOOKUP.name()).map(|((_, fields), _)| fields));
+                entries.extend(
+                    builder
+                        .messages
+                        .into_iter()
+                        .filter(|((bus, _), _)| bus == LOOKUP.name())
+                        .map(|((_, fields), _)| fields),
+                );
             }
         }
         Self(entries)
@@ -255,7 +280,8 @@ impl Tables {
             Some(self.0.contains(fields))
         } else if bus == COMPRESS.name() {
             let (input, digest) = fields.split_at(16);
-            let (l, r) = (core::array::from_fn(|i| input[i]), core::array::from_fn(|i| input[8 + i]));
+            let (l, r) =
+                (core::array::from_fn(|i| input[i]), core::array::from_fn(|i| input[8 + i]));
             Some(crate::memory::compress(&l, &r) == *digest)
         } else if bus == PERMUTE.name() {
             let (input, output) = fields.split_at(16);
@@ -273,7 +299,10 @@ fn sample_rows(height: usize, most: usize) -> Vec<usize> {
     if height <= most {
         return (0..height).collect();
     }
-    let mut rows: Vec<usize> = (0..most / 2).chain((1..=most / 2).map(|i| i * height / (most / 2 + 1))).chain([height - 1]).collect();
+    let mut rows: Vec<usize> = (0..most / 2)
+        .chain((1..=most / 2).map(|i| i * height / (most / 2 + 1)))
+        .chain([height - 1])
+        .collect();
     rows.sort_unstable();
     rows.dedup();
     rows
@@ -283,10 +312,13 @@ fn sample_rows(height: usize, most: usize) -> Vec<usize> {
 /// or another bus must lose its balance.
 pub fn coverage(instances: &[Instance], most: usize) -> Coverage {
     let tables = Tables::new(instances);
-    instances.iter().map(|i| chip_coverage(i, &tables, most)).fold(Coverage::default(), |mut all, one| {
-        all.merge(one);
-        all
-    })
+    instances.iter().map(|i| chip_coverage(i, &tables, most)).fold(
+        Coverage::default(),
+        |mut all, one| {
+            all.merge(one);
+            all
+        },
+    )
 }
 
 fn chip_coverage(instance: &Instance, tables: &Tables, most: usize) -> Coverage {
@@ -301,7 +333,11 @@ fn chip_coverage(instance: &Instance, tables: &Tables, most: usize) -> Coverage 
         let mut all = vec![effect(&instance.eval_cells(row, cells, next), tables, is_table)?];
         if looks_ahead && height > 1 {
             let before = (row + height - 1) % height;
-            all.push(effect(&instance.eval_cells(before, instance.row(before), cells), tables, is_table)?);
+            all.push(effect(
+                &instance.eval_cells(before, instance.row(before), cells),
+                tables,
+                is_table,
+            )?);
         }
         Some(all)
     };
@@ -327,7 +363,9 @@ fn chip_coverage(instance: &Instance, tables: &Tables, most: usize) -> Coverage 
         }
         let missed: Vec<_> = (0..5).filter(|&s| applied[s] && !noticed[s]).collect();
         coverage.covered += usize::from(missed.is_empty() && applied[0]);
-        coverage.missed.extend(missed.into_iter().map(|s| (instance.chip.name(), column, STRATEGIES[s])));
+        coverage
+            .missed
+            .extend(missed.into_iter().map(|s| (instance.chip.name(), column, STRATEGIES[s])));
     }
     coverage
 }
@@ -351,7 +389,12 @@ fn is_hint(instance: &Instance, row: usize) -> bool {
 
 /// Looks for forgeries: changes up to `cells` cells of a row at random, by small amounts, carries, and swaps. A changed row that satisfies every constraint and
 /// lookup and takes the same messages off the buses must put the same messages on them.
-pub fn search_forgeries(instances: &[Instance], trials: usize, cells: usize, seed: u64) -> Vec<Forgery> {
+pub fn search_forgeries(
+    instances: &[Instance],
+    trials: usize,
+    cells: usize,
+    seed: u64,
+) -> Vec<Forgery> {
     let tables = Tables::new(instances);
     let mut state = seed | 1;
     let mut random = move |n: usize| {
@@ -363,7 +406,9 @@ pub fn search_forgeries(instances: &[Instance], trials: usize, cells: usize, see
     let mut found = Vec::new();
     // The initial time of a word and the time to which a version is brought forward are the prover's to choose.
     let free = |chip: &Chip| matches!(chip, Chip::Boundary(_) | Chip::Gap(_));
-    for instance in instances.iter().filter(|i| i.preprocessed.is_none() && i.chip.main_next_row_columns().is_empty() && !free(&i.chip)) {
+    for instance in instances.iter().filter(|i| {
+        i.preprocessed.is_none() && i.chip.main_next_row_columns().is_empty() && !free(&i.chip)
+    }) {
         let (height, width) = (instance.trace.height(), instance.trace.width());
         for _ in 0..trials {
             let row = random(height);
@@ -371,7 +416,10 @@ pub fn search_forgeries(instances: &[Instance], trials: usize, cells: usize, see
                 continue;
             }
             let honest = instance.row(row);
-            let Some(expected) = effect(&instance.eval_cells(row, honest, honest), &tables, false) else { continue };
+            let Some(expected) = effect(&instance.eval_cells(row, honest, honest), &tables, false)
+            else {
+                continue;
+            };
             let mut changed = honest.to_vec();
             let mut changes = Vec::new();
             for _ in 0..1 + random(cells) {
@@ -391,7 +439,10 @@ pub fn search_forgeries(instances: &[Instance], trials: usize, cells: usize, see
                 changed[column] = value;
                 changes.push((column, value));
             }
-            let Some(got) = effect(&instance.eval_cells(row, &changed, &changed), &tables, false) else { continue };
+            let Some(got) = effect(&instance.eval_cells(row, &changed, &changed), &tables, false)
+            else {
+                continue;
+            };
             let inputs = |e: &HashMap<Message, F>| -> HashMap<Message, F> {
                 e.iter().filter(|(_, c)| **c != F::ONE).map(|(m, c)| (m.clone(), *c)).collect()
             };

@@ -19,7 +19,8 @@ pub type Hash = PaddingFreeSponge<Perm, 16, 8, 8>;
 /// Node hash of commitments.
 pub type Compress = TruncatedPermutation<Perm, 2, 8, 16>;
 /// Commitments to base-field matrices.
-pub type ValMmcs = MerkleTreeMmcs<<F as Field>::Packing, <F as Field>::Packing, Hash, Compress, 2, 8>;
+pub type ValMmcs =
+    MerkleTreeMmcs<<F as Field>::Packing, <F as Field>::Packing, Hash, Compress, 2, 8>;
 /// Commitments to extension-field matrices.
 pub type ChallengeMmcs = ExtensionMmcs<F, EF, ValMmcs>;
 /// Discrete Fourier transform.

@@ -36,7 +36,13 @@ impl Default for Counts {
 impl Counts {
     /// No lookups yet.
     pub fn new() -> Self {
-        Self { range: vec![0; RANGE_ROWS], and: vec![0; AND_ROWS], bytes: vec![0; AND_ROWS], program: Vec::new(), perms: HashMap::new() }
+        Self {
+            range: vec![0; RANGE_ROWS],
+            and: vec![0; AND_ROWS],
+            bytes: vec![0; AND_ROWS],
+            program: Vec::new(),
+            perms: HashMap::new(),
+        }
     }
 
     /// Counts a [`crate::bus::range_check`] of `value` at `bits <= 16`. A value out of range is not counted: the proof will not balance.

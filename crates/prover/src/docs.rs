@@ -9,11 +9,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// What bounds the generated part of the page.
-pub const MARKERS: [&str; 2] = ["<!-- generated: do not edit below -->", "<!-- end of generated part -->"];
+pub const MARKERS: [&str; 2] =
+    ["<!-- generated: do not edit below -->", "<!-- end of generated part -->"];
 
 /// The generated part: one table of chips and one of columns for each chip.
 pub fn tables() -> String {
-    let mut out = String::from("### Sizes\n\n| chip | columns | table columns | messages a row | cells a row | buses |\n|---|---|---|---|---|---|\n");
+    let mut out = String::from(
+        "### Sizes\n\n| chip | columns | table columns | messages a row | cells a row | buses |\n|---|---|---|---|---|---|\n",
+    );
     for chip in Chip::all(None) {
         let lookups = lookups(&chip);
         let mut buses: BTreeMap<&str, usize> = BTreeMap::new();
@@ -27,12 +30,28 @@ pub fn tables() -> String {
         let buses: Vec<String> = buses.iter().map(|(bus, n)| format!("{bus} {n}")).collect();
         let cells = width + 4 * (lookups.len() + 1);
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "| {} | {width} | {} | {messages} | {cells} | {} |", chip.name(), chip.preprocessed_width(), buses.join(", "));
+        let _ = writeln!(
+            out,
+            "| {} | {width} | {} | {messages} | {cells} | {} |",
+            chip.name(),
+            chip.preprocessed_width(),
+            buses.join(", ")
+        );
     }
     for chip in Chip::all(None).iter().filter(|c| !matches!(c, Chip::Accel(_))) {
-        let _ = write!(out, "\n### {}\n\n| column | cells | what it holds and what binds it |\n|---|---|---|\n", chip.name());
+        let _ = write!(
+            out,
+            "\n### {}\n\n| column | cells | what it holds and what binds it |\n|---|---|---|\n",
+            chip.name()
+        );
         for group in chip.columns() {
-            let _ = writeln!(out, "| `{}` | {} | {} |", group.name, group.len, group.doc.replace('|', "\\|"));
+            let _ = writeln!(
+                out,
+                "| `{}` | {} | {} |",
+                group.name,
+                group.len,
+                group.doc.replace('|', "\\|")
+            );
         }
     }
     out
@@ -56,7 +75,10 @@ mod tests {
         if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(path, &fresh).unwrap();
         } else {
-            assert!(page == fresh, "docs/vm.md is out of date: UPDATE_DOCS=1 cargo test -p cairn-prover docs");
+            assert!(
+                page == fresh,
+                "docs/vm.md is out of date: UPDATE_DOCS=1 cargo test -p cairn-prover docs"
+            );
         }
     }
 }

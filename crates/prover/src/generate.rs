@@ -28,7 +28,12 @@ use rayon::prelude::*;
 pub const MIN_LOG_HEIGHT: usize = 4;
 
 /// Makes a trace of one row a record, filled in parallel, padded with zero rows.
-pub fn build<R: Sync>(records: &[R], width: usize, counts: &mut Counts, fill: impl Fn(&R, &mut [F], &mut Counts) + Sync) -> RowMajorMatrix<F> {
+pub fn build<R: Sync>(
+    records: &[R],
+    width: usize,
+    counts: &mut Counts,
+    fill: impl Fn(&R, &mut [F], &mut Counts) + Sync,
+) -> RowMajorMatrix<F> {
     let height = records.len().max(1 << MIN_LOG_HEIGHT).next_power_of_two();
     let mut cells = F::zero_vec(height * width);
     let part = records.len().div_ceil(rayon::current_num_threads()).max(1);
@@ -48,7 +53,12 @@ pub fn build<R: Sync>(records: &[R], width: usize, counts: &mut Counts, fill: im
 }
 
 /// The trace of an instruction chip.
-pub fn instructions(class: Class, rows: &[Row], program: &Program, counts: &mut Counts) -> RowMajorMatrix<F> {
+pub fn instructions(
+    class: Class,
+    rows: &[Row],
+    program: &Program,
+    counts: &mut Counts,
+) -> RowMajorMatrix<F> {
     let width = crate::chips::Chip::of_class(class).map_or(0, |c| p3_air::BaseAir::<F>::width(&c));
     build(rows, width, counts, |row, cells, counts| {
         let Some(decoded) = program.decoded(row.index) else { return };
@@ -117,7 +127,8 @@ fn bitwise(row: &Row, d: &Decoded, cells: &mut [F], counts: &mut Counts) {
     }
     row.a.to_le_bytes().into_iter().zip(b.to_le_bytes()).for_each(|(x, y)| counts.and(x, y));
     (c.old, c.old_ts, c.c) = (limbs(row.old), time(row, 2, counts), limbs(row.new));
-    (c.real, c.imm, c.or, c.xor) = (F::ONE, F::from_bool(imm), F::from_bool(kind & 3 == 1), F::from_bool(kind & 3 == 2));
+    (c.real, c.imm, c.or, c.xor) =
+        (F::ONE, F::from_bool(imm), F::from_bool(kind & 3 == 1), F::from_bool(kind & 3 == 2));
 }
 
 fn shift(row: &Row, d: &Decoded, cells: &mut [F], counts: &mut Counts) {
@@ -132,12 +143,14 @@ fn shift(row: &Row, d: &Decoded, cells: &mut [F], counts: &mut Counts) {
         c.b_ts = time(row, 1, counts);
     }
     (c.old, c.old_ts, c.c) = (limbs(row.old), time(row, 2, counts), limbs(row.new));
-    (c.real, c.imm, c.left, c.sra) = (F::ONE, F::from_bool(imm), F::from_bool(left), F::from_bool(sra));
+    (c.real, c.imm, c.left, c.sra) =
+        (F::ONE, F::from_bool(imm), F::from_bool(left), F::from_bool(sra));
 
     let t = b & 15;
     let cut = if left { 16 - t } else { t };
     let u = (b & 0xffff) >> 5;
-    (c.s16, c.u, c.cut, c.pow, c.copow) = (flag(b & 16), f(u), f(cut), f(1 << cut), f(1 << (16 - cut)));
+    (c.s16, c.u, c.cut, c.pow, c.copow) =
+        (flag(b & 16), f(u), f(cut), f(1 << cut), f(1 << (16 - cut)));
     counts.range(u, 11);
     counts.program(Program::pow_row(left, cut));
     for i in 0..2 {
@@ -168,7 +181,8 @@ fn compare(row: &Row, d: &Decoded, cells: &mut [F], counts: &mut Counts) {
     if !branch {
         (c.old, c.old_ts) = (limbs(row.old), time(row, 2, counts));
     }
-    (c.real, c.signed, c.imm, c.branch, c.ge) = (F::ONE, f(signed), F::from_bool(imm), F::from_bool(branch), F::from_bool(ge));
+    (c.real, c.signed, c.imm, c.branch, c.ge) =
+        (F::ONE, f(signed), F::from_bool(imm), F::from_bool(branch), F::from_bool(ge));
     let (a_sign, b_sign) = (signed & a >> 31, signed & b >> 31);
     (c.a_sign, c.b_sign) = (f(a_sign), f(b_sign));
     if signed == 1 {
@@ -177,7 +191,10 @@ fn compare(row: &Row, d: &Decoded, cells: &mut [F], counts: &mut Counts) {
     }
     let low = (a & 0xffff) as i32 - (b & 0xffff) as i32;
     let borrow = i32::from(low < 0);
-    let high = (a >> 16) as i32 - ((a_sign as i32) << 16) - ((b >> 16) as i32 - ((b_sign as i32) << 16)) - borrow;
+    let high = (a >> 16) as i32
+        - ((a_sign as i32) << 16)
+        - ((b >> 16) as i32 - ((b_sign as i32) << 16))
+        - borrow;
     let less = i32::from(high < 0);
     counts.range((low + (borrow << 16)) as u32, 16);
     counts.range((high + (less << 16)) as u32, 16);
@@ -191,7 +208,8 @@ fn branch(row: &Row, d: &Decoded, cells: &mut [F], counts: &mut Counts) {
     [c.rs1, c.rs2, c.target, _] = d.fields.map(f);
     (c.a, c.a_ts) = (limbs(row.a), time(row, 0, counts));
     (c.b, c.b_ts) = (limbs(row.b), time(row, 1, counts));
-    (c.real, c.ne, c.equal) = (F::ONE, F::from_bool(d.tag == op::BEQ + 1), F::from_bool(row.a == row.b));
+    (c.real, c.ne, c.equal) =
+        (F::ONE, F::from_bool(d.tag == op::BEQ + 1), F::from_bool(row.a == row.b));
     let diff: [F; 2] = core::array::from_fn(|i| c.a[i] - c.b[i]);
     if let Some(inv) = diff[0].try_inverse() {
         c.inv[0] = inv;
@@ -233,7 +251,8 @@ fn offset(addr: u32, counts: &mut Counts) -> (u32, u32) {
 fn load_store_word(row: &Row, d: &Decoded, cells: &mut [F], counts: &mut Counts) {
     let c: &mut WordCols<F> = Columns::of_mut(cells);
     let store = d.tag == op::LW + 1;
-    (c.pc, c.ts, c.rs1, c.imm) = (f(row.pc), f(row.ts), f(d.fields[0]), [f(d.fields[2]), f(d.fields[3])]);
+    (c.pc, c.ts, c.rs1, c.imm) =
+        (f(row.pc), f(row.ts), f(d.fields[0]), [f(d.fields[2]), f(d.fields[3])]);
     (c.a, c.a_ts) = (limbs(row.a), time(row, 0, counts));
     let (low, high) = offset(row.addr, counts);
     (c.low, c.high) = (f(low), f(high));
@@ -248,7 +267,8 @@ fn subword(row: &Row, d: &Decoded, cells: &mut [F], counts: &mut Counts) {
     let c: &mut SubwordCols<F> = Columns::of_mut(cells);
     let kind = d.tag - op::SUBWORD;
     let (store, half, signed) = (kind & 1 != 0, kind & 2 != 0, kind & 4 != 0);
-    (c.pc, c.ts, c.rs1, c.imm) = (f(row.pc), f(row.ts), f(d.fields[0]), [f(d.fields[2]), f(d.fields[3])]);
+    (c.pc, c.ts, c.rs1, c.imm) =
+        (f(row.pc), f(row.ts), f(d.fields[0]), [f(d.fields[2]), f(d.fields[3])]);
     (c.a, c.a_ts) = (limbs(row.a), time(row, 0, counts));
     let (low, high) = offset(row.addr, counts);
     (c.low, c.high, c.odd, c.upper) = (f(low), f(high), flag(row.addr & 1), flag(row.addr & 2));
@@ -267,7 +287,8 @@ fn subword(row: &Row, d: &Decoded, cells: &mut [F], counts: &mut Counts) {
         c.sign = f(top >> 7);
         counts.range(top & 0x7f, 7);
     }
-    (c.real, c.store, c.half, c.signed) = (F::ONE, F::from_bool(store), F::from_bool(half), F::from_bool(signed));
+    (c.real, c.store, c.half, c.signed) =
+        (F::ONE, F::from_bool(store), F::from_bool(half), F::from_bool(signed));
     if store && !half {
         c.sb = F::ONE;
         let reg = [row.b & 0xff, row.b >> 8 & 0xff];
@@ -279,7 +300,10 @@ fn subword(row: &Row, d: &Decoded, cells: &mut [F], counts: &mut Counts) {
 /// Limbs and carries of the 64-bit product of sign-extended numbers plus `plus`.
 fn product(x: u32, x_sign: u32, y: u32, y_sign: u32, plus: [u32; 4]) -> ([u32; 4], [u32; 4]) {
     let extend = |v: u32, sign: u32| u64::from(v) | u64::from(sign * 0xffff_ffff) << 32;
-    let (x, y) = (extend(x, x_sign).to_le_bytes().map(u32::from), extend(y, y_sign).to_le_bytes().map(u32::from));
+    let (x, y) = (
+        extend(x, x_sign).to_le_bytes().map(u32::from),
+        extend(y, y_sign).to_le_bytes().map(u32::from),
+    );
     let position = |n: usize| (0..=n).map(|i| x[i] * y[n - i]).sum::<u32>();
     let (mut limbs, mut carries, mut carry) = ([0; 4], [0; 4], 0);
     for m in 0..4 {
@@ -299,7 +323,11 @@ fn mul(row: &Row, d: &Decoded, cells: &mut [F], counts: &mut Counts) {
     (c.a, c.a_ts) = (bytes(row.a), time(row, 0, counts));
     (c.b, c.b_ts) = (bytes(row.b), time(row, 1, counts));
     (c.old, c.old_ts, c.c) = (limbs(row.old), time(row, 2, counts), limbs(row.new));
-    row.a.to_le_bytes().into_iter().chain(row.b.to_le_bytes()).for_each(|x| counts.range(u32::from(x), 8));
+    row.a
+        .to_le_bytes()
+        .into_iter()
+        .chain(row.b.to_le_bytes())
+        .for_each(|x| counts.range(u32::from(x), 8));
     for (word, signed) in [(row.a, a_signed), (row.b, b_signed)] {
         if signed == 1 {
             counts.range(word >> 24 & 0x7f, 7);
@@ -309,7 +337,8 @@ fn mul(row: &Row, d: &Decoded, cells: &mut [F], counts: &mut Counts) {
     let (product, carries) = product(row.a, a_sign, row.b, b_sign, [0; 4]);
     product.iter().for_each(|&x| counts.range(x, 16));
     carries.iter().for_each(|&x| counts.range(x, 12));
-    (c.product, c.carry, c.a_sign, c.b_sign) = (product.map(f), carries.map(f), f(a_sign), f(b_sign));
+    (c.product, c.carry, c.a_sign, c.b_sign) =
+        (product.map(f), carries.map(f), f(a_sign), f(b_sign));
     (c.real, c.high, c.a_signed, c.b_signed) = (F::ONE, f(high), f(a_signed), f(b_signed));
 }
 
@@ -324,11 +353,19 @@ fn div(row: &Row, d: &Decoded, cells: &mut [F], counts: &mut Counts) {
     (c.old, c.old_ts, c.c) = (limbs(row.old), time(row, 2, counts), limbs(row.new));
     let value = |x: u32| if signed == 1 { i64::from(x as i32) } else { i64::from(x) };
     let (a, b) = (value(row.a), value(row.b));
-    let (q, r) = if b == 0 { (if signed == 1 { -1 } else { i64::from(u32::MAX) }, a) } else { (a / b, a % b) };
+    let (q, r) = if b == 0 {
+        (if signed == 1 { -1 } else { i64::from(u32::MAX) }, a)
+    } else {
+        (a / b, a % b)
+    };
     let sign = |x: i64| signed & u32::from(x < 0);
     let (q_word, r_word) = (q as u32, r as u32);
     let q_sign = if b == 0 { 0 } else { sign(q) };
-    row.b.to_le_bytes().into_iter().chain(q_word.to_le_bytes()).for_each(|x| counts.range(u32::from(x), 8));
+    row.b
+        .to_le_bytes()
+        .into_iter()
+        .chain(q_word.to_le_bytes())
+        .for_each(|x| counts.range(u32::from(x), 8));
     if signed == 1 {
         counts.range(row.a >> 16 & 0x7fff, 15);
         counts.range(row.b >> 24 & 0x7f, 7);
@@ -341,7 +378,8 @@ fn div(row: &Row, d: &Decoded, cells: &mut [F], counts: &mut Counts) {
     (c.q, c.r, c.carry) = (bytes(q_word), limbs(r_word), carries.map(f));
     (c.a_sign, c.b_sign, c.q_sign, c.r_sign) = (f(sign(a)), f(sign(b)), f(q_sign), f(sign(r)));
     c.by_zero = F::from_bool(b == 0);
-    let (gap, gap_carry) = if b == 0 { (0, 4) } else { remainder_gap(row.b, sign(b), r_word, sign(r)) };
+    let (gap, gap_carry) =
+        if b == 0 { (0, 4) } else { remainder_gap(row.b, sign(b), r_word, sign(r)) };
     counts.word(gap);
     counts.range(gap_carry, 3);
     (c.gap, c.gap_carry) = (limbs(gap), f(gap_carry));
@@ -350,10 +388,14 @@ fn div(row: &Row, d: &Decoded, cells: &mut [F], counts: &mut Counts) {
 
 /// `|b| - |r| - 1` and four plus the carry between its limbs.
 fn remainder_gap(b: u32, b_sign: u32, r: u32, r_sign: u32) -> (u32, u32) {
-    let abs = |x: u32, sign: u32| if sign == 1 { (1i64 << 32) - i64::from(x) } else { i64::from(x) };
+    let abs =
+        |x: u32, sign: u32| if sign == 1 { (1i64 << 32) - i64::from(x) } else { i64::from(x) };
     let gap = (abs(b, b_sign) - abs(r, r_sign) - 1) as u32;
     let factor = |sign: u32| 1 - 2 * i64::from(sign);
-    let low = factor(b_sign) * i64::from(b & 0xffff) - factor(r_sign) * i64::from(r & 0xffff) - 1 - i64::from(gap & 0xffff);
+    let low = factor(b_sign) * i64::from(b & 0xffff)
+        - factor(r_sign) * i64::from(r & 0xffff)
+        - 1
+        - i64::from(gap & 0xffff);
     (gap, (4 + (low >> 16)) as u32)
 }
 
@@ -412,8 +454,11 @@ pub fn blocks(calls: &[&AccelCall], counts: &mut Counts) -> RowMajorMatrix<F> {
                 counts.word(access.value);
             }
         }
-        (c.commit, c.hint, c.copy) =
-            (F::from_bool(call.id == ids::COMMIT), F::from_bool(call.id == ids::HINT), F::from_bool(call.id == ids::COPY));
+        (c.commit, c.hint, c.copy) = (
+            F::from_bool(call.id == ids::COMMIT),
+            F::from_bool(call.id == ids::HINT),
+            F::from_bool(call.id == ids::COPY),
+        );
     })
 }
 
@@ -423,8 +468,11 @@ pub fn gaps(gaps: &[Gap], counts: &mut Counts) -> RowMajorMatrix<F> {
         let c: &mut GapCols<F> = Columns::of_mut(cells);
         let by = gap.ts - gap.prev_ts - 1;
         (c.addr, c.val, c.real) = (f(gap.addr), limbs(gap.value), F::ONE);
-        (c.ts_low, c.ts_high, c.by_low, c.by_high) = (f(gap.ts & 0xffff), f(gap.ts >> 16), f(by & 0xffff), f(by >> 16));
-        for (x, bits) in [(gap.ts & 0xffff, 16), (gap.ts >> 16, 10), (by & 0xffff, 16), (by >> 16, 10)] {
+        (c.ts_low, c.ts_high, c.by_low, c.by_high) =
+            (f(gap.ts & 0xffff), f(gap.ts >> 16), f(by & 0xffff), f(by >> 16));
+        for (x, bits) in
+            [(gap.ts & 0xffff, 16), (gap.ts >> 16, 10), (by & 0xffff, 16), (by >> 16, 10)]
+        {
             counts.range(x, bits);
         }
     })
@@ -451,7 +499,8 @@ pub fn merkle(nodes: &[Node], counts: &mut Counts) -> RowMajorMatrix<F> {
         (c.level, c.index, c.real) = (f(node.level), f(node.index), F::ONE);
         [c.old_left, c.old_right] = node.old;
         [c.new_left, c.new_right] = node.new;
-        (c.old, c.new) = (compress(&node.old[0], &node.old[1]), compress(&node.new[0], &node.new[1]));
+        (c.old, c.new) =
+            (compress(&node.old[0], &node.old[1]), compress(&node.new[0], &node.new[1]));
         [c.left, c.right] = node.opened.map(F::from_bool);
         counts.compress(canonical(&node.old.concat()));
         counts.compress(canonical(&node.new.concat()));
@@ -467,13 +516,20 @@ pub fn poseidon2(perms: &[([u32; 16], PermUses)]) -> RowMajorMatrix<F> {
         (c.compress, c.permute) = (f(uses.compress), f(uses.permute));
     });
     // Padding rows permute zeros.
-    trace.values[perms.len() * width..].par_chunks_exact_mut(width).for_each(|row| fill_row(row, [F::ZERO; 16]));
+    trace.values[perms.len() * width..]
+        .par_chunks_exact_mut(width)
+        .for_each(|row| fill_row(row, [F::ZERO; 16]));
     trace
 }
 
 /// Multiplicities of the table of ANDs and pairs of bytes.
 pub fn and_table(counts: &Counts) -> RowMajorMatrix<F> {
-    let cells = counts.and_counts().iter().zip(counts.bytes_counts()).flat_map(|(&and, &bytes)| [and, bytes].map(F::from_u32)).collect();
+    let cells = counts
+        .and_counts()
+        .iter()
+        .zip(counts.bytes_counts())
+        .flat_map(|(&and, &bytes)| [and, bytes].map(F::from_u32))
+        .collect();
     RowMajorMatrix::new(cells, 2)
 }
 

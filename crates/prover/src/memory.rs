@@ -103,8 +103,10 @@ impl MemoryTree {
 
     /// Sets blocks (index, content) and returns the inner nodes above them, from the leaves up.
     pub fn update(&mut self, blocks: &[(u32, Block)]) -> Vec<Node> {
-        let mut changed: HashMap<u32, (Digest, Digest)> =
-            blocks.iter().map(|(index, block)| (*index, (self.digest(0, *index), block_digest(block)))).collect();
+        let mut changed: HashMap<u32, (Digest, Digest)> = blocks
+            .iter()
+            .map(|(index, block)| (*index, (self.digest(0, *index), block_digest(block))))
+            .collect();
         let mut nodes = Vec::new();
         for level in 1..=TREE_DEPTH {
             let parents: BTreeSet<u32> = changed.keys().map(|i| i / 2).collect();
@@ -124,7 +126,10 @@ impl MemoryTree {
                     new: state.map(|s| s.1),
                     opened: children.map(|c| changed.contains_key(&c)),
                 };
-                above.insert(index, (self.digest(level, index), compress(&node.new[0], &node.new[1])));
+                above.insert(
+                    index,
+                    (self.digest(level, index), compress(&node.new[0], &node.new[1])),
+                );
                 nodes.push(node);
             }
             self.store(level - 1, &changed);

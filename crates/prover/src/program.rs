@@ -1,6 +1,8 @@
 //! The program as the AIRs see it: a table of decoded instructions with the few fixed rows that the chips look up beside them.
 
-use crate::bus::{ADDR_SPACE_WORDS, F, LOOKUP_WIDTH, LOW_WORDS, SINK_ADDR, TAG_ECALL, TAG_HALT, TAG_POW};
+use crate::bus::{
+    ADDR_SPACE_WORDS, F, LOOKUP_WIDTH, LOW_WORDS, SINK_ADDR, TAG_ECALL, TAG_HALT, TAG_POW,
+};
 use cairn_accel::ids;
 use cairn_vm::{Instr, Op, ProgramImage};
 use p3_field::PrimeCharacteristicRing;
@@ -137,7 +139,8 @@ impl Program {
                 return Err(ProgramError::OutOfRange(addr));
             }
         }
-        let instrs = (0u32..).zip(&image.instrs).map(|(i, instr)| decode(instr, image.pc_of(i))).collect();
+        let instrs =
+            (0u32..).zip(&image.instrs).map(|(i, instr)| decode(instr, image.pc_of(i))).collect();
         Ok(Self { image, instrs, log_rows: rows.next_power_of_two().ilog2() as usize })
     }
 
@@ -185,7 +188,8 @@ impl Program {
 
     /// The whole table.
     pub fn table(&self) -> RowMajorMatrix<F> {
-        let cells = (0..1usize << self.log_rows).flat_map(|i| self.row(i)).map(F::from_u32).collect();
+        let cells =
+            (0..1usize << self.log_rows).flat_map(|i| self.row(i)).map(F::from_u32).collect();
         RowMajorMatrix::new(cells, TABLE_WIDTH)
     }
 }
@@ -234,9 +238,15 @@ fn decode(instr: &Instr, pc: u32) -> Option<Decoded> {
             let left = matches!(instr.op, Op::Sll | Op::Slli);
             let arithmetic = matches!(instr.op, Op::Sra | Op::Srai);
             let fields = if immediate { [rd, rs1, instr.imm & 31, 0] } else { reg };
-            (Class::Shift, op::SHIFT + u32::from(immediate) + 2 * u32::from(left) + 4 * u32::from(arithmetic), fields)
+            (
+                Class::Shift,
+                op::SHIFT + u32::from(immediate) + 2 * u32::from(left) + 4 * u32::from(arithmetic),
+                fields,
+            )
         }
-        Op::Slt | Op::Sltu => (Class::Compare, op::COMPARE + u32::from(instr.op == Op::Slt), [rs1, rs2, 0, rd]),
+        Op::Slt | Op::Sltu => {
+            (Class::Compare, op::COMPARE + u32::from(instr.op == Op::Slt), [rs1, rs2, 0, rd])
+        }
         Op::Slti | Op::Sltiu => {
             let (lo, hi) = halves(instr.imm);
             (Class::Compare, op::COMPARE + 2 + u32::from(instr.op == Op::Slti), [rs1, lo, hi, rd])
@@ -253,7 +263,9 @@ fn decode(instr: &Instr, pc: u32) -> Option<Decoded> {
         }
         Op::Jal => (Class::Jump, op::JAL, [rd, target(pc.wrapping_add(instr.imm)), 0, 0]),
         Op::Jalr => (Class::Jump, op::JAL + 1, imm(instr.imm)),
-        Op::Lw | Op::Sw | Op::Lb | Op::Lh | Op::Lbu | Op::Lhu | Op::Sb | Op::Sh => return Some(decode_memory(instr, rd)),
+        Op::Lw | Op::Sw | Op::Lb | Op::Lh | Op::Lbu | Op::Lhu | Op::Sb | Op::Sh => {
+            return Some(decode_memory(instr, rd));
+        }
         Op::Mul => (Class::Mul, op::MUL, reg),
         Op::Mulhu => (Class::Mul, op::MUL + 1, reg),
         Op::Mulhsu => (Class::Mul, op::MUL + 3, reg),
@@ -280,7 +292,10 @@ fn decode_memory(instr: &Instr, rd: u32) -> Decoded {
         _ => {
             let half = matches!(instr.op, Op::Lh | Op::Lhu | Op::Sh);
             let signed = matches!(instr.op, Op::Lb | Op::Lh);
-            (Class::Subword, op::SUBWORD + u32::from(store) + 2 * u32::from(half) + 4 * u32::from(signed))
+            (
+                Class::Subword,
+                op::SUBWORD + u32::from(store) + 2 * u32::from(half) + 4 * u32::from(signed),
+            )
         }
     };
     Decoded { class, tag, fields }

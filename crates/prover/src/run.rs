@@ -4,7 +4,9 @@ use crate::memory::{Block, MemoryTree, Node, blocks_of};
 use crate::program::Program;
 use crate::shard::ShardStatement;
 use crate::trace::{ShardLimits, ShardRecord, ShardTracer, TraceError, call_cells};
-use cairn_vm::{AccelCall, Execution, Input, Machine, PAGE_SHIFT, ShardMeter, Snapshot, Step, Tracer, Trap};
+use cairn_vm::{
+    AccelCall, Execution, Input, Machine, PAGE_SHIFT, ShardMeter, Snapshot, Step, Tracer, Trap,
+};
 use std::sync::Arc;
 
 /// Why a run cannot be proven.
@@ -44,7 +46,11 @@ struct Blocks {
 
 impl Blocks {
     fn new() -> Self {
-        Self { bits: vec![0; (crate::bus::ADDR_SPACE_WORDS / 8 / 64) as usize], used: Vec::new(), count: 0 }
+        Self {
+            bits: vec![0; (crate::bus::ADDR_SPACE_WORDS / 8 / 64) as usize],
+            used: Vec::new(),
+            count: 0,
+        }
     }
 
     #[inline]
@@ -89,7 +95,9 @@ impl Tracer for Meter {
 
     #[inline(always)]
     fn pause(&mut self) -> bool {
-        self.cycles >= self.limits.cycles || self.accel_cells >= self.limits.accel_cells || self.blocks.count >= self.limits.blocks
+        self.cycles >= self.limits.cycles
+            || self.accel_cells >= self.limits.accel_cells
+            || self.blocks.count >= self.limits.blocks
     }
 }
 
@@ -128,8 +136,20 @@ impl Run {
     ///
     /// # Errors
     /// When it traps, exceeds `max_cycles`, or ends with a failure.
-    pub fn new(program: Arc<Program>, input: Input, limits: ShardLimits, max_cycles: u64) -> Result<Self, RunError> {
-        let mut meter = Meter { limits, cycles: 0, accel_cells: 0, blocks: Blocks::new(), sink: 0, sinks: Vec::new() };
+    pub fn new(
+        program: Arc<Program>,
+        input: Input,
+        limits: ShardLimits,
+        max_cycles: u64,
+    ) -> Result<Self, RunError> {
+        let mut meter = Meter {
+            limits,
+            cycles: 0,
+            accel_cells: 0,
+            blocks: Blocks::new(),
+            sink: 0,
+            sinks: Vec::new(),
+        };
         let execution = cairn_vm::execute(&program.image, &input, &mut meter, max_cycles)?;
         if execution.exit_code != 0 {
             return Err(RunError::ExitCode(execution.exit_code));
@@ -147,18 +167,24 @@ impl Run {
     /// # Errors
     /// When the trace cannot be made.
     pub fn prepare(&self, index: usize, tree: &mut MemoryTree) -> Result<PreparedShard, RunError> {
-        let shard = self.execution.shards.get(index).ok_or(RunError::NoShard(index, self.shards()))?;
+        let shard =
+            self.execution.shards.get(index).ok_or(RunError::NoShard(index, self.shards()))?;
         let start = &shard.start;
         // The meter has decided where the shard ends.
         let limits = ShardLimits { cycles: u32::MAX, accel_cells: usize::MAX, blocks: usize::MAX };
-        let mut tracer = ShardTracer::new(&self.program, limits, start.regs, self.sinks[index], start.pc);
+        let mut tracer =
+            ShardTracer::new(&self.program, limits, start.regs, self.sinks[index], start.pc);
         let mut machine = Machine::resume(&self.program.image, self.input.clone(), start);
         machine.run(&mut tracer, start.cycle + shard.cycles)?;
         let (record, _) = tracer.finish(|addr| machine.memory().get(4 * addr))?;
         let before = tree.root();
         let blocks: Vec<(u32, Block)> = record.blocks.iter().map(|b| (b.index, b.new)).collect();
         let nodes = tree.update(&blocks);
-        let statement = ShardStatement { pc: record.pc, root: [before, tree.root()], committed: record.committed };
+        let statement = ShardStatement {
+            pc: record.pc,
+            root: [before, tree.root()],
+            committed: record.committed,
+        };
         Ok(PreparedShard { record, nodes, statement })
     }
 
@@ -167,7 +193,8 @@ impl Run {
     /// # Errors
     /// When there is no such shard.
     pub fn tree_at(&self, index: usize) -> Result<MemoryTree, RunError> {
-        let shard = self.execution.shards.get(index).ok_or(RunError::NoShard(index, self.shards()))?;
+        let shard =
+            self.execution.shards.get(index).ok_or(RunError::NoShard(index, self.shards()))?;
         let mut tree = MemoryTree::new();
         tree.update(&blocks_of(words_of(&shard.start, self.sinks[index])));
         Ok(tree)
@@ -180,7 +207,9 @@ fn words_of(state: &Snapshot, sink: u32) -> impl Iterator<Item = (u32, u32)> + '
     let pages = state
         .pages
         .iter()
-        .flat_map(|(&number, page)| (0u32..).zip(page.iter()).map(move |(i, &w)| ((number << PAGE_SHIFT) + i, w)))
+        .flat_map(|(&number, page)| {
+            (0u32..).zip(page.iter()).map(move |(i, &w)| ((number << PAGE_SHIFT) + i, w))
+        })
         .filter(|&(addr, w)| w != 0 && addr >= crate::bus::LOW_WORDS);
     registers.chain(pages)
 }

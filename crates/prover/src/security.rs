@@ -6,7 +6,7 @@
 use crate::bus::{EF, F};
 use crate::chips::Chip;
 use crate::config::{PARAMS, Params};
-use crate::shard::{MAX_LOG_HEIGHT, LOG_MAX_MESSAGES, lookups};
+use crate::shard::{LOG_MAX_MESSAGES, MAX_LOG_HEIGHT, lookups};
 use p3_air::BaseAir;
 use p3_air::symbolic::AirLayout;
 use p3_batch_stark::security::num_batched_openings;
@@ -55,9 +55,13 @@ fn sizes() -> Sizes {
     for chip in Chip::all(None) {
         let lookups = lookups(&chip);
         let layout = AirLayout::from_air::<F>(&chip);
-        let (base, extension) = get_symbolic_constraints::<F, EF, _, _>(&chip, layout, &lookups, &LogUpGadget::new());
+        let (base, extension) =
+            get_symbolic_constraints::<F, EF, _, _>(&chip, layout, &lookups, &LogUpGadget::new());
         sizes.constraints += base.len() + extension.len();
-        let degrees = base.iter().map(|c| c.degree_multiple()).chain(extension.iter().map(|c| c.degree_multiple()));
+        let degrees = base
+            .iter()
+            .map(|c| c.degree_multiple())
+            .chain(extension.iter().map(|c| c.degree_multiple()));
         sizes.degree = degrees.fold(sizes.degree, usize::max);
         let elements = || lookups.iter().flat_map(|l| &l.elements);
         sizes.messages += elements().count();
@@ -104,19 +108,28 @@ pub fn report_for(params: &Params) -> SecurityReport {
         commit_pow_bits: params.commit_pow,
         query_pow_bits: params.query_pow,
     };
-    let grinding =
-        GrindingSites { out_of_domain: params.ood_pow, batch_combination: params.batch_pow, lookup_challenge: params.lookup_pow };
+    let grinding = GrindingSites {
+        out_of_domain: params.ood_pow,
+        batch_combination: params.batch_pow,
+        lookup_challenge: params.lookup_pow,
+    };
     // The verifier bounds the number of all messages of a shard: one row with 2^LOG_MAX_MESSAGES of them is the worst case.
     let message_shape = InstanceShape { log_trace_length: LOG_MAX_MESSAGES, ..shape };
     // One more than the widest message, for the element that separates buses.
     let messages = LogUpAir { num_interactions: 1, max_message_width: sizes.width + 1 };
-    let extras: Vec<_> = logup::security_term(&messages, &message_shape, &grinding).into_iter().collect();
+    let extras: Vec<_> =
+        logup::security_term(&messages, &message_shape, &grinding).into_iter().collect();
     let report = proven_security_report(&regime, &air, &shape, &extras, &grinding);
     let terms: Vec<(String, f64)> = report
         .udr
         .terms()
         .iter()
-        .map(|t| (t.component.map_or_else(|| t.label.to_owned(), |c| format!("{c}/{}", t.label)), t.bits.bits()))
+        .map(|t| {
+            (
+                t.component.map_or_else(|| t.label.to_owned(), |c| format!("{c}/{}", t.label)),
+                t.bits.bits(),
+            )
+        })
         .collect();
     let union: f64 = terms.iter().map(|(_, bits)| (-bits).exp2()).sum();
     SecurityReport {

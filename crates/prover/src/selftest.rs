@@ -47,7 +47,11 @@ pub fn image(body: &[Instr], data: &[u32]) -> ProgramImage {
     let mut instrs = body.to_vec();
     instrs.extend(ecall(ids::COMMIT, &[DATA]));
     instrs.extend(ecall(ids::HALT, &[0]));
-    let data = if data.is_empty() { vec![] } else { vec![DataSegment { addr: DATA, words: data.to_vec() }] };
+    let data = if data.is_empty() {
+        vec![]
+    } else {
+        vec![DataSegment { addr: DATA, words: data.to_vec() }]
+    };
     ProgramImage { base: TEXT, entry: TEXT, instrs, data, symbols: vec![] }
 }
 
@@ -60,10 +64,22 @@ pub fn everything() -> (Vec<Instr>, Vec<u32>) {
         let b = values[(3 * k + 1) % values.len()];
         code.extend(li(5, a));
         code.extend(li(6, b));
-        for op in [Add, Sub, Sll, Slt, Sltu, Xor, Srl, Sra, Or, And, Mul, Mulh, Mulhsu, Mulhu, Div, Divu, Rem, Remu] {
+        for op in [
+            Add, Sub, Sll, Slt, Sltu, Xor, Srl, Sra, Or, And, Mul, Mulh, Mulhsu, Mulhu, Div, Divu,
+            Rem, Remu,
+        ] {
             code.extend([r(op, 7, 5, 6), r(op, 8, 6, 5), r(op, 9, 5, 5), r(op, 0, 5, 6)]);
         }
-        for (op, imm) in [(Addi, -1), (Addi, 2047), (Slti, -3), (Sltiu, -3), (Sltiu, 4), (Xori, -7), (Ori, 5), (Andi, -2048)] {
+        for (op, imm) in [
+            (Addi, -1),
+            (Addi, 2047),
+            (Slti, -3),
+            (Sltiu, -3),
+            (Sltiu, 4),
+            (Xori, -7),
+            (Ori, 5),
+            (Andi, -2048),
+        ] {
             code.push(i(op, 7, 5, imm));
         }
         for op in [Slli, Srli, Srai] {
@@ -71,17 +87,32 @@ pub fn everything() -> (Vec<Instr>, Vec<u32>) {
                 code.push(i(op, 7, 5, shift));
             }
         }
-        code.extend([i(Lui, 7, 0, 0x8000_0000u32 as i32), i(Auipc, 7, 0, 0xffff_f000u32 as i32), i(Auipc, 8, 0, 0x1000)]);
+        code.extend([
+            i(Lui, 7, 0, 0x8000_0000u32 as i32),
+            i(Auipc, 7, 0, 0xffff_f000u32 as i32),
+            i(Auipc, 8, 0, 0x1000),
+        ]);
         // Branches over one instruction, taken or not.
         for op in [Beq, Bne, Blt, Bge, Bltu, Bgeu] {
             code.extend([s(op, 5, 6, 8), i(Addi, 9, 9, 1), s(op, 6, 6, 8), i(Addi, 9, 9, 2)]);
         }
-        code.extend([i(Jal, 1, 0, 8), i(Addi, 9, 9, 3), i(Auipc, 2, 0, 0), i(Jalr, 1, 2, 13), i(Addi, 9, 9, 4)]);
+        code.extend([
+            i(Jal, 1, 0, 8),
+            i(Addi, 9, 9, 3),
+            i(Auipc, 2, 0, 0),
+            i(Jalr, 1, 2, 13),
+            i(Addi, 9, 9, 4),
+        ]);
     }
     code.extend(li(2, DATA));
     code.extend(li(5, 0x89ab_cdef));
     for offset in 0..4 {
-        code.extend([s(Sb, 2, 5, 64 + offset), i(Lb, 7, 2, offset), i(Lbu, 7, 2, offset), i(Lb, 0, 2, offset)]);
+        code.extend([
+            s(Sb, 2, 5, 64 + offset),
+            i(Lb, 7, 2, offset),
+            i(Lbu, 7, 2, offset),
+            i(Lb, 0, 2, offset),
+        ]);
     }
     for offset in [0, 2] {
         code.extend([s(Sh, 2, 5, 72 + offset), i(Lh, 7, 2, offset), i(Lhu, 7, 2, offset)]);

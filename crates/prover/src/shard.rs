@@ -3,7 +3,9 @@
 use crate::bus::{AccelCall, EF, F};
 use crate::check::Instance;
 use crate::chips::{Chip, MANDATORY};
-use crate::config::{Challenger, Commitment, Config, FriPcs, InnerProof, PARAMS, Params, config, pcs};
+use crate::config::{
+    Challenger, Commitment, Config, FriPcs, InnerProof, PARAMS, Params, config, pcs,
+};
 use crate::counts::Counts;
 use crate::generate;
 use crate::memory::{Digest, MemoryTree, Node, canonical, permutation};
@@ -11,7 +13,9 @@ use crate::program::{MAX_LOG_ROWS, Program};
 use crate::trace::ShardRecord;
 use p3_air::BaseAir;
 use p3_batch_stark::common::{GlobalPreprocessed, PreprocessedInstanceMeta};
-use p3_batch_stark::{CommonData, ProverData, ProverOnlyData, StarkInstance, prove_batch, verify_batch};
+use p3_batch_stark::{
+    CommonData, ProverData, ProverOnlyData, StarkInstance, prove_batch, verify_batch,
+};
 use p3_commit::{Pcs, UnivariateStarkPcs};
 use p3_field::{PrimeCharacteristicRing, PrimeField32};
 use p3_lookup::{LogUpGadget, Lookups};
@@ -77,7 +81,8 @@ impl VerifyingKey {
             let name = chip.name().as_bytes();
             elements.push(F::from_usize(name.len()));
             elements.extend(name.iter().map(|&b| F::from_u8(b)));
-            elements.extend([BaseAir::<F>::width(&chip), chip.preprocessed_width()].map(F::from_usize));
+            elements
+                .extend([BaseAir::<F>::width(&chip), chip.preprocessed_width()].map(F::from_usize));
         }
         elements.extend([F::from_u8(self.log_program), F::from_u32(self.entry)]);
         elements.extend(self.tables.iter().chain(&self.initial_root));
@@ -96,7 +101,9 @@ impl VerifyingKey {
     pub fn program_id(&self) -> [u8; 32] {
         let words: [u32; 8] = canonical(&self.digest());
         let mut id = [0; 32];
-        id.chunks_exact_mut(4).zip(words).for_each(|(bytes, word)| bytes.copy_from_slice(&word.to_be_bytes()));
+        id.chunks_exact_mut(4)
+            .zip(words)
+            .for_each(|(bytes, word)| bytes.copy_from_slice(&word.to_be_bytes()));
         id
     }
 }
@@ -151,7 +158,8 @@ pub enum ShardError {
 /// The lookups of a chip, two to a column where they are on one bus. Made once a process: it takes a symbolic evaluation.
 pub fn lookups(chip: &Chip) -> Lookups<F> {
     static ALL: LazyLock<HashMap<&'static str, Lookups<F>>> = LazyLock::new(|| {
-        let make = |chip: &Chip| Lookups::from_air::<EF, _>(chip).pack_same_bus(&LogUpGadget::new(), 3);
+        let make =
+            |chip: &Chip| Lookups::from_air::<EF, _>(chip).pack_same_bus(&LogUpGadget::new(), 3);
         Chip::all(None).iter().map(|chip| (chip.name(), make(chip))).collect()
     });
     ALL.get(chip.name()).cloned().unwrap_or_default()
@@ -160,7 +168,9 @@ pub fn lookups(chip: &Chip) -> Lookups<F> {
 /// Seed of a shard's transcript: the key's digest, the chip set, and how many chips there are.
 pub fn transcript_seed(key: &Digest, chips: u64) -> Vec<F> {
     let mut seed = key.to_vec();
-    seed.extend([chips & 0xff_ffff, chips >> 24 & 0xff_ffff, chips >> 48].map(|x| F::from_u32(x as u32)));
+    seed.extend(
+        [chips & 0xff_ffff, chips >> 24 & 0xff_ffff, chips >> 48].map(|x| F::from_u32(x as u32)),
+    );
     seed
 }
 
@@ -175,7 +185,11 @@ fn common_data(chips: &[Chip], log_program: usize, commitment: Commitment) -> Co
             (width > 0).then(|| {
                 matrix_to_instance.push(i);
                 let degree_bits = table_log_height(chip, log_program);
-                PreprocessedInstanceMeta { matrix_index: matrix_to_instance.len() - 1, width, degree_bits }
+                PreprocessedInstanceMeta {
+                    matrix_index: matrix_to_instance.len() - 1,
+                    width,
+                    degree_bits,
+                }
             })
         })
         .collect();
@@ -221,15 +235,26 @@ impl ProvingKey {
     /// When the commitment fails.
     pub fn with_params(program: Arc<Program>, params: Params) -> Result<Self, ProveError> {
         let pcs = pcs(&params);
-        let tables = Chip::all(Some(program.clone())).into_iter().filter_map(|chip| chip.preprocessed_trace()).map(|table| {
-            let domain = <FriPcs as Pcs<EF, Challenger>>::natural_domain_for_degree(&pcs, table.height());
-            (domain, table)
-        });
+        let tables = Chip::all(Some(program.clone()))
+            .into_iter()
+            .filter_map(|chip| chip.preprocessed_trace())
+            .map(|table| {
+                let domain = <FriPcs as Pcs<EF, Challenger>>::natural_domain_for_degree(
+                    &pcs,
+                    table.height(),
+                );
+                (domain, table)
+            });
         let (commitment, data) =
-            <FriPcs as UnivariateStarkPcs<EF, Challenger>>::commit_preprocessing(&pcs, tables.collect::<Vec<_>>())
-                .map_err(|e| ProveError::Stark(format!("{e:?}")))?;
+            <FriPcs as UnivariateStarkPcs<EF, Challenger>>::commit_preprocessing(
+                &pcs,
+                tables.collect::<Vec<_>>(),
+            )
+            .map_err(|e| ProveError::Stark(format!("{e:?}")))?;
         let mut initial = MemoryTree::new();
-        initial.update(&crate::memory::blocks_of(program.image.initial_words().map(|(addr, word)| (addr / 4, word))));
+        initial.update(&crate::memory::blocks_of(
+            program.image.initial_words().map(|(addr, word)| (addr / 4, word)),
+        ));
         let vk = VerifyingKey {
             log_program: program.log_rows() as u8,
             tables: commitment.roots()[0],
@@ -244,7 +269,11 @@ impl ProvingKey {
     ///
     /// # Errors
     /// When a trace is too high or the prover fails.
-    pub fn prove(&mut self, statement: ShardStatement, instances: Vec<Instance>) -> Result<ShardProof, ProveError> {
+    pub fn prove(
+        &mut self,
+        statement: ShardStatement,
+        instances: Vec<Instance>,
+    ) -> Result<ShardProof, ProveError> {
         for instance in &instances {
             let log_height = instance.trace.height().ilog2() as usize;
             if log_height > MAX_LOG_HEIGHT {
@@ -252,7 +281,10 @@ impl ProvingKey {
             }
         }
         let names: Vec<&str> = instances.iter().map(|i| i.chip.name()).collect();
-        let chips = (0..).zip(Chip::all(None)).filter(|(_, c)| names.contains(&c.name())).fold(0u64, |set, (i, _)| set | 1 << i);
+        let chips = (0..)
+            .zip(Chip::all(None))
+            .filter(|(_, c)| names.contains(&c.name()))
+            .fold(0u64, |set, (i, _)| set | 1 << i);
         let airs: Vec<Chip> = instances.iter().map(|i| i.chip.clone()).collect();
         let config = config(&self.params, &transcript_seed(&self.vk.digest(), chips));
         let common = common_data(&airs, self.program.log_rows(), self.commitment.clone());
@@ -260,7 +292,11 @@ impl ProvingKey {
         let data = ProverData { common, prover_only };
         let stark: Vec<StarkInstance<'_, Config, Chip>> = instances
             .iter()
-            .map(|i| StarkInstance { air: &i.chip, trace: &i.trace, public_values: i.public_values.clone() })
+            .map(|i| StarkInstance {
+                air: &i.chip,
+                trace: &i.trace,
+                public_values: i.public_values.clone(),
+            })
             .collect();
         let proof = catch_unwind(AssertUnwindSafe(|| prove_batch(&config, &stark, &data)));
         self.prover_only = data.prover_only;
@@ -272,7 +308,12 @@ impl ProvingKey {
 }
 
 /// The traces of a shard in the fixed order of chips. `nodes` are the tree nodes above the touched blocks.
-pub fn traces(program: &Arc<Program>, record: &ShardRecord, nodes: &[Node], statement: &ShardStatement) -> Vec<Instance> {
+pub fn traces(
+    program: &Arc<Program>,
+    record: &ShardRecord,
+    nodes: &[Node],
+    statement: &ShardStatement,
+) -> Vec<Instance> {
     let mut counts = Counts::new();
     let mut made: Vec<(&'static str, RowMajorMatrix<F>)> = Vec::new();
     let all = Chip::all(Some(program.clone()));
@@ -291,32 +332,48 @@ pub fn traces(program: &Arc<Program>, record: &ShardRecord, nodes: &[Node], stat
     made.push(("merkle", generate::merkle(nodes, &mut counts)));
     made.extend(call_traces(&all, &record.calls, &mut counts));
     made.push(("poseidon2", generate::poseidon2(&counts.perms())));
-    made.push(("range", generate::table(counts.range_counts().iter().copied(), crate::counts::RANGE_ROWS.ilog2() as usize)));
+    made.push((
+        "range",
+        generate::table(
+            counts.range_counts().iter().copied(),
+            crate::counts::RANGE_ROWS.ilog2() as usize,
+        ),
+    ));
     made.push(("and", generate::and_table(&counts)));
     let rows = 1usize << program.log_rows();
-    made.push(("program", generate::table((0..rows).map(|i| counts.program_count(i)), program.log_rows())));
+    made.push((
+        "program",
+        generate::table((0..rows).map(|i| counts.program_count(i)), program.log_rows()),
+    ));
     made.push(("public", generate::public(record.end_ts())));
 
     all.into_iter()
         .filter_map(|chip| {
             let at = made.iter().position(|(name, _)| *name == chip.name())?;
-            let public_values = if chip.num_public_values() > 0 { statement.public_values() } else { Vec::new() };
+            let public_values =
+                if chip.num_public_values() > 0 { statement.public_values() } else { Vec::new() };
             Some(Instance::new(chip, made.swap_remove(at).1, public_values))
         })
         .collect()
 }
 
 /// Traces of the chips that serve ecalls.
-fn call_traces(all: &[Chip], calls: &[AccelCall], counts: &mut Counts) -> Vec<(&'static str, RowMajorMatrix<F>)> {
+fn call_traces(
+    all: &[Chip],
+    calls: &[AccelCall],
+    counts: &mut Counts,
+) -> Vec<(&'static str, RowMajorMatrix<F>)> {
     use cairn_accel::ids;
     let mut made = Vec::new();
-    let block: Vec<&AccelCall> = calls.iter().filter(|c| matches!(c.id, ids::COMMIT | ids::HINT | ids::COPY)).collect();
+    let block: Vec<&AccelCall> =
+        calls.iter().filter(|c| matches!(c.id, ids::COMMIT | ids::HINT | ids::COPY)).collect();
     if !block.is_empty() {
         made.push(("block", generate::blocks(&block, counts)));
     }
     for chip in all {
         let Chip::Accel(accel) = chip else { continue };
-        let mine: Vec<AccelCall> = calls.iter().filter(|c| accel.ids().contains(&c.id)).cloned().collect();
+        let mine: Vec<AccelCall> =
+            calls.iter().filter(|c| accel.ids().contains(&c.id)).cloned().collect();
         if !mine.is_empty() {
             made.push((accel.name(), accel.generate(&mine, counts)));
         }
@@ -336,11 +393,20 @@ pub fn verify_shard(vk: &VerifyingKey, shard: &ShardProof) -> Result<(), ShardEr
 ///
 /// # Errors
 /// Any reason to refuse it.
-pub fn verify_shard_with(vk: &VerifyingKey, shard: &ShardProof, params: &Params) -> Result<(), ShardError> {
+pub fn verify_shard_with(
+    vk: &VerifyingKey,
+    shard: &ShardProof,
+    params: &Params,
+) -> Result<(), ShardError> {
     let chips = check_shape(vk, shard)?;
     let config = config(params, &transcript_seed(&vk.digest(), shard.chips));
     let public: Vec<Vec<F>> =
-        chips.iter().map(|c| if c.num_public_values() > 0 { shard.statement.public_values() } else { Vec::new() }).collect();
+        chips
+            .iter()
+            .map(|c| {
+                if c.num_public_values() > 0 { shard.statement.public_values() } else { Vec::new() }
+            })
+            .collect();
     // Upstream documents that its verifier may panic on malformed proofs.
     catch_unwind(AssertUnwindSafe(|| {
         let common = common_data(&chips, usize::from(vk.log_program), vec![vk.tables].into());
@@ -364,7 +430,8 @@ fn check_shape(vk: &VerifyingKey, shard: &ShardProof) -> Result<Vec<Chip>, Shard
     if shard.chips & mandatory != mandatory || shard.chips >> all.len() != 0 {
         return Err(ShardError::ChipSet(shard.chips));
     }
-    let chips: Vec<Chip> = (0..).zip(all).filter(|(i, _)| shard.chips >> i & 1 == 1).map(|(_, c)| c).collect();
+    let chips: Vec<Chip> =
+        (0..).zip(all).filter(|(i, _)| shard.chips >> i & 1 == 1).map(|(_, c)| c).collect();
     let bits = &shard.proof.degree_bits;
     if bits.len() != chips.len() {
         return Err(ShardError::Shape("one height for each chip"));
@@ -374,7 +441,9 @@ fn check_shape(vk: &VerifyingKey, shard: &ShardProof) -> Result<Vec<Chip>, Shard
         if bits > MAX_LOG_HEIGHT {
             return Err(ShardError::Shape("a trace is too high"));
         }
-        if chip.preprocessed_width() > 0 && bits != table_log_height(chip, usize::from(vk.log_program)) {
+        if chip.preprocessed_width() > 0
+            && bits != table_log_height(chip, usize::from(vk.log_program))
+        {
             return Err(ShardError::Shape("a table has another height"));
         }
         if chip.is_instruction() {

@@ -134,7 +134,12 @@ impl Times {
     #[inline]
     fn access(&mut self, addr: u32, old: u32, new: u32, ts: u32) -> u32 {
         let page = self.pages[addr as usize / PAGE_WORDS].get_or_insert_with(|| {
-            Box::new(TimePage { last: [0; PAGE_WORDS], first: [0; PAGE_WORDS], old: [0; PAGE_WORDS], new: [0; PAGE_WORDS] })
+            Box::new(TimePage {
+                last: [0; PAGE_WORDS],
+                first: [0; PAGE_WORDS],
+                old: [0; PAGE_WORDS],
+                new: [0; PAGE_WORDS],
+            })
         });
         let i = addr as usize % PAGE_WORDS;
         page.new[i] = new;
@@ -249,9 +254,25 @@ pub struct ShardTracer<'p> {
 
 impl<'p> ShardTracer<'p> {
     /// For a shard that starts with these registers.
-    pub fn new(program: &'p Program, limits: ShardLimits, regs: [u32; 32], sink: u32, pc: u32) -> Self {
+    pub fn new(
+        program: &'p Program,
+        limits: ShardLimits,
+        regs: [u32; 32],
+        sink: u32,
+        pc: u32,
+    ) -> Self {
         let record = ShardRecord { pc: [pc, pc], ..Default::default() };
-        Self { program, limits, record, times: Times::new(), sink, regs, accel_cells: 0, full: false, error: None }
+        Self {
+            program,
+            limits,
+            record,
+            times: Times::new(),
+            sink,
+            regs,
+            accel_cells: 0,
+            full: false,
+            error: None,
+        }
     }
 
     /// Finishes the shard; `word` reads the machine's memory at its end.
@@ -288,7 +309,11 @@ impl<'p> ShardTracer<'p> {
     }
 
     fn write_rd(&mut self, rd: u8, new: u32, ts: u32) -> (u32, u32) {
-        let (addr, slot) = if rd == 0 { (SINK_ADDR, &mut self.sink) } else { (u32::from(rd), &mut self.regs[usize::from(rd & 31)]) };
+        let (addr, slot) = if rd == 0 {
+            (SINK_ADDR, &mut self.sink)
+        } else {
+            (u32::from(rd), &mut self.regs[usize::from(rd & 31)])
+        };
         let old = std::mem::replace(slot, new);
         (old, self.times.access(addr, old, new, ts))
     }
@@ -320,13 +345,15 @@ impl Tracer for ShardTracer<'_> {
         }
         if instr.op.is_load() {
             row.b = step.mem_old;
-            row.prev_ts[1] = self.times.access(step.mem_addr / 4, step.mem_old, step.mem_old, ts + 1);
+            row.prev_ts[1] =
+                self.times.access(step.mem_addr / 4, step.mem_old, step.mem_old, ts + 1);
         } else if instr.op.reads_rs2() {
             row.prev_ts[1] = self.times.access(u32::from(instr.rs2), step.rs2, step.rs2, ts + 1);
         }
         if instr.op.is_store() {
             (row.old, row.new) = (step.mem_old, step.mem_new);
-            row.prev_ts[2] = self.times.access(step.mem_addr / 4, step.mem_old, step.mem_new, ts + 2);
+            row.prev_ts[2] =
+                self.times.access(step.mem_addr / 4, step.mem_old, step.mem_new, ts + 2);
         } else if instr.op.writes_rd() {
             row.new = step.rd_new;
             (row.old, row.prev_ts[2]) = self.write_rd(instr.rd, step.rd_new, ts + 2);
@@ -345,7 +372,14 @@ impl Tracer for ShardTracer<'_> {
             self.fail(TraceError::ExitCode(call.args[0]));
             return;
         }
-        let mut row = EcallRow { pc: step.pc, ts, index: step.index, id: call.id, args: call.args, ..Default::default() };
+        let mut row = EcallRow {
+            pc: step.pc,
+            ts,
+            index: step.index,
+            id: call.id,
+            args: call.args,
+            ..Default::default()
+        };
         row.prev_ts[0] = self.times.access(17, call.id, call.id, ts);
         for i in 0..4u32 {
             let used = operands.iter().any(|o| u32::from(o.arg) == i) || (halt && i == 0);
@@ -375,7 +409,9 @@ impl Tracer for ShardTracer<'_> {
             for _ in 0..operand.words {
                 let (addr, prev, value) = match operand.mode {
                     ids::Mode::Read => reads.next().map(|r| (r.addr, r.value, r.value)),
-                    ids::Mode::Write | ids::Mode::ReadWrite => writes.next().map(|w| (w.addr, w.old, w.new)),
+                    ids::Mode::Write | ids::Mode::ReadWrite => {
+                        writes.next().map(|w| (w.addr, w.old, w.new))
+                    }
                 }
                 .unwrap_or_default();
                 let prev_ts = self.times.access(addr / 4, prev, value, ts + i);

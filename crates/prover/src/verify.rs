@@ -3,10 +3,10 @@
 //! An execution proof is a verifying key and the proofs of its shards in order. It shows that the program with that id, started on its initial memory with some
 //! input, committed the given public input exactly once and halted with exit code 0.
 
+use crate::config::{PARAMS, Params};
 use crate::memory::Digest;
 use crate::program::HALT_PC;
 use crate::shard::{ShardError, ShardProof, VerifyingKey, verify_shard_with};
-use crate::config::{PARAMS, Params};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +52,10 @@ pub enum VerifyError {
 /// The committed words as the 32 bytes that lay in the guest's memory.
 pub fn public_input_bytes(words: &[u32; 8]) -> [u8; 32] {
     let mut bytes = [0; 32];
-    bytes.chunks_exact_mut(4).zip(words).for_each(|(chunk, word)| chunk.copy_from_slice(&word.to_le_bytes()));
+    bytes
+        .chunks_exact_mut(4)
+        .zip(words)
+        .for_each(|(chunk, word)| chunk.copy_from_slice(&word.to_le_bytes()));
     bytes
 }
 
@@ -60,7 +63,11 @@ pub fn public_input_bytes(words: &[u32; 8]) -> [u8; 32] {
 ///
 /// # Errors
 /// Any reason to refuse the proof. Never panics.
-pub fn verify(program_id: &[u8; 32], public_input: &[u8; 32], proof: &ExecutionProof) -> Result<(), VerifyError> {
+pub fn verify(
+    program_id: &[u8; 32],
+    public_input: &[u8; 32],
+    proof: &ExecutionProof,
+) -> Result<(), VerifyError> {
     verify_with(program_id, public_input, proof, &PARAMS)
 }
 
@@ -68,7 +75,12 @@ pub fn verify(program_id: &[u8; 32], public_input: &[u8; 32], proof: &ExecutionP
 ///
 /// # Errors
 /// Any reason to refuse the proof.
-pub fn verify_with(program_id: &[u8; 32], public_input: &[u8; 32], proof: &ExecutionProof, params: &Params) -> Result<(), VerifyError> {
+pub fn verify_with(
+    program_id: &[u8; 32],
+    public_input: &[u8; 32],
+    proof: &ExecutionProof,
+    params: &Params,
+) -> Result<(), VerifyError> {
     if proof.vk.program_id() != *program_id {
         return Err(VerifyError::Program);
     }
@@ -134,11 +146,15 @@ pub fn encode<T: Serialize>(proof: &T) -> Result<Vec<u8>, DecodeError> {
 ///
 /// # Errors
 /// When the bytes are not the encoding of a proof.
-pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, DecodeError> {
+pub fn decode<T: Serialize + DeserializeOwned>(
+    bytes: &[u8],
+    limit: usize,
+) -> Result<T, DecodeError> {
     if bytes.len() > limit {
         return Err(DecodeError::TooLarge(bytes.len()));
     }
-    let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|e| DecodeError::Malformed(e.to_string()))?;
+    let (value, rest) =
+        postcard::take_from_bytes::<T>(bytes).map_err(|e| DecodeError::Malformed(e.to_string()))?;
     if !rest.is_empty() || encode(&value)? != bytes {
         return Err(DecodeError::NotCanonical);
     }

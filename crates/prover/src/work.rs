@@ -41,7 +41,9 @@ pub enum WorkError {
         source: std::io::Error,
     },
     /// The directory is for something else.
-    #[error("the work directory {0} is for another program, input or shard size; use an empty directory")]
+    #[error(
+        "the work directory {0} is for another program, input or shard size; use an empty directory"
+    )]
     OtherJob(PathBuf),
     /// The run cannot be proven.
     #[error(transparent)]
@@ -91,7 +93,13 @@ impl Job {
     ///
     /// # Errors
     /// When the directory is for something else, or the run cannot be proven.
-    pub fn open(dir: &Path, program: Arc<Program>, input: &[u8], limits: ShardLimits, max_cycles: u64) -> Result<Self, WorkError> {
+    pub fn open(
+        dir: &Path,
+        program: Arc<Program>,
+        input: &[u8],
+        limits: ShardLimits,
+        max_cycles: u64,
+    ) -> Result<Self, WorkError> {
         let key = ProvingKey::new(program.clone()).map_err(WorkError::Key)?;
         Self::with_key(dir, key, input, limits, max_cycles)
     }
@@ -100,7 +108,13 @@ impl Job {
     ///
     /// # Errors
     /// When the directory is for something else, or the run cannot be proven.
-    pub fn with_key(dir: &Path, key: ProvingKey, input: &[u8], limits: ShardLimits, max_cycles: u64) -> Result<Self, WorkError> {
+    pub fn with_key(
+        dir: &Path,
+        key: ProvingKey,
+        input: &[u8],
+        limits: ShardLimits,
+        max_cycles: u64,
+    ) -> Result<Self, WorkError> {
         let program = key.program.clone();
         let framed = Input::from_bytes(input).map_err(|e| io(dir, std::io::Error::other(e)))?;
         let run = Run::new(program, framed, limits, max_cycles)?;
@@ -115,7 +129,9 @@ impl Job {
         match std::fs::read(&path) {
             Ok(bytes) if decode::<JobFile>(&bytes, 1 << 20).is_ok_and(|found| found == job) => {}
             Ok(_) => return Err(WorkError::OtherJob(dir.to_owned())),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => write_whole(&path, &encode(&job)?)?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                write_whole(&path, &encode(&job)?)?
+            }
             Err(e) => return Err(io(&path, e)),
         }
         Ok(Self { dir: dir.to_owned(), run, key, tree: None, spent: Duration::ZERO, proven: 0 })
@@ -144,7 +160,10 @@ impl Job {
     ///
     /// # Errors
     /// The first failure; finished shards stay.
-    pub fn work(&mut self, mut observe: impl FnMut(&Progress) -> ControlFlow<()>) -> Result<(), WorkError> {
+    pub fn work(
+        &mut self,
+        mut observe: impl FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<(), WorkError> {
         for index in 0..self.run.shards() {
             if observe(&self.progress()).is_break() {
                 return Ok(());
@@ -213,7 +232,9 @@ impl Job {
     fn read_shard(&self, index: usize) -> Result<Option<ShardProof>, WorkError> {
         let path = self.shard_path(index);
         match std::fs::read(&path) {
-            Ok(bytes) => Ok(decode::<ShardProof>(&bytes, MAX_SHARD_BYTES).ok().filter(|p| self.matches(index, &p.statement))),
+            Ok(bytes) => Ok(decode::<ShardProof>(&bytes, MAX_SHARD_BYTES)
+                .ok()
+                .filter(|p| self.matches(index, &p.statement))),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(io(&path, e)),
         }
@@ -253,8 +274,10 @@ fn digest_bytes(bytes: &[u8]) -> [u32; 8] {
     use p3_field::PrimeCharacteristicRing;
     use p3_symmetric::{CryptographicHasher, PaddingFreeSponge};
     let length = [bytes.len() as u32 & 0xffff, (bytes.len() >> 16) as u32];
-    let limbs = bytes.chunks(2).map(|c| u32::from(c[0]) | u32::from(c.get(1).copied().unwrap_or(0)) << 8);
+    let limbs =
+        bytes.chunks(2).map(|c| u32::from(c[0]) | u32::from(c.get(1).copied().unwrap_or(0)) << 8);
     let sponge = PaddingFreeSponge::<_, 16, 8, 8>::new(crate::memory::permutation().clone());
-    let digest: [crate::bus::F; 8] = sponge.hash_iter(length.into_iter().chain(limbs).map(crate::bus::F::from_u32));
+    let digest: [crate::bus::F; 8] =
+        sponge.hash_iter(length.into_iter().chain(limbs).map(crate::bus::F::from_u32));
     crate::memory::canonical(&digest)
 }

@@ -7,7 +7,10 @@ use cairn_prover::check::{check, search_forgeries};
 use cairn_prover::chips::Chip;
 use cairn_prover::program::HALT_PC;
 use cairn_prover::shard::{ShardError, ShardStatement, traces, verify_shard_with};
-use cairn_prover::verify::{DecodeError, ExecutionProof, MAX_PROOF_BYTES, VerifyError, decode, encode, public_input_bytes, verify_with};
+use cairn_prover::verify::{
+    DecodeError, ExecutionProof, MAX_PROOF_BYTES, VerifyError, decode, encode, public_input_bytes,
+    verify_with,
+};
 use common::*;
 use p3_field::PrimeCharacteristicRing;
 use p3_matrix::Matrix;
@@ -27,7 +30,10 @@ fn copy(proof: &ExecutionProof) -> ExecutionProof {
 #[test]
 fn every_column_of_every_chip_is_bound() {
     let coverage = cairn_prover::selftest::coverage().unwrap();
-    eprintln!("{} of {} columns, {} cells corrupted", coverage.covered, coverage.total, coverage.tried);
+    eprintln!(
+        "{} of {} columns, {} cells corrupted",
+        coverage.covered, coverage.total, coverage.tried
+    );
     assert!(coverage.missed.is_empty(), "not noticed: {:?}", coverage.missed);
     assert_eq!(coverage.covered, coverage.total);
 }
@@ -47,7 +53,11 @@ fn the_coverage_is_of_every_chip() {
 #[test]
 fn random_changes_of_several_cells_forge_nothing() {
     let run = run(all_program(), &[], 1 << 20);
-    let instances: Vec<_> = all_traces(&run).remove(0).into_iter().filter(|i| !matches!(i.chip, Chip::Accel(_))).collect();
+    let instances: Vec<_> = all_traces(&run)
+        .remove(0)
+        .into_iter()
+        .filter(|i| !matches!(i.chip, Chip::Accel(_)))
+        .collect();
     let found = search_forgeries(&instances, 4000, 4, 0x9e37_79b9);
     assert!(found.is_empty(), "{:?}", &found[..found.len().min(5)]);
 }
@@ -154,7 +164,8 @@ fn corrupted_traces_give_no_acceptable_proof() {
     let mut key = cairn_prover::shard::ProvingKey::with_params(run.program.clone(), FAST).unwrap();
     let honest = traces(&run.program, &shard.record, &shard.nodes, &shard.statement);
     // The result of an instruction, a multiplicity, a digest, a flag.
-    for (name, column) in [("add", 16), ("range", 0), ("boundary", 50), ("mul", 30), ("merkle", 0)] {
+    for (name, column) in [("add", 16), ("range", 0), ("boundary", 50), ("mul", 30), ("merkle", 0)]
+    {
         let mut instances = honest.clone();
         let instance = instances.iter_mut().find(|i| i.chip.name() == name).unwrap();
         let width = instance.trace.width();

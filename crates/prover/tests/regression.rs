@@ -54,9 +54,16 @@ fn both_sources_and_the_destination_may_be_one_register() {
 #[test]
 fn x0_stays_zero_whatever_is_written_to_it() {
     // x5 would be 7 + 7 if the write to x0 counted; the branch then skips the whole body's end.
-    let mut body = vec![i(Op::Addi, 0, 0, 7), r(Op::Add, 5, 0, 0), s(Op::Beq, 5, 0, 8), i(Op::Addi, 6, 6, 1)];
+    let mut body =
+        vec![i(Op::Addi, 0, 0, 7), r(Op::Add, 5, 0, 0), s(Op::Beq, 5, 0, 8), i(Op::Addi, 6, 6, 1)];
     body.extend(li(2, DATA));
-    body.extend([i(Op::Lw, 0, 2, 0), i(Op::Lbu, 0, 2, 1), i(Op::Jal, 0, 0, 4), r(Op::Mul, 0, 2, 2), r(Op::Add, 6, 0, 0)]);
+    body.extend([
+        i(Op::Lw, 0, 2, 0),
+        i(Op::Lbu, 0, 2, 1),
+        i(Op::Jal, 0, 0, 4),
+        r(Op::Mul, 0, 2, 2),
+        r(Op::Add, 6, 0, 0),
+    ]);
     let instances = check_body(&body, &[9]).unwrap();
     // Writing to x0's own word instead of the sink is refused: the program says where results go.
     refused(&instances, "add", 0, |row| row[2] = F::ZERO);
@@ -65,11 +72,25 @@ fn x0_stays_zero_whatever_is_written_to_it() {
 #[test]
 fn division_has_one_result() {
     let mut body = Vec::new();
-    let cases = [(7, 0), (0, 0), (0x8000_0000, 0), (0x8000_0000, 0xffff_ffff), (7, 0xffff_fffe), (0xffff_fff9, 2), (0xffff_ffff, 0xffff_ffff), (5, 9)];
+    let cases = [
+        (7, 0),
+        (0, 0),
+        (0x8000_0000, 0),
+        (0x8000_0000, 0xffff_ffff),
+        (7, 0xffff_fffe),
+        (0xffff_fff9, 2),
+        (0xffff_ffff, 0xffff_ffff),
+        (5, 9),
+    ];
     for (a, b) in cases {
         body.extend(li(5, a));
         body.extend(li(6, b));
-        body.extend([r(Op::Div, 7, 5, 6), r(Op::Rem, 8, 5, 6), r(Op::Divu, 7, 5, 6), r(Op::Remu, 8, 5, 6)]);
+        body.extend([
+            r(Op::Div, 7, 5, 6),
+            r(Op::Rem, 8, 5, 6),
+            r(Op::Divu, 7, 5, 6),
+            r(Op::Remu, 8, 5, 6),
+        ]);
     }
     let instances = check_body(&body, &[]).unwrap();
     let one = F::ONE;
@@ -154,12 +175,15 @@ fn unaligned_and_foreign_addresses_have_no_witness() {
             c.a = cairn_prover::bus::limbs(base);
         }
         let holds = (0..1u32 << 14).any(|low| {
-            [0, 1, base >> 16, (base >> 16).wrapping_sub(1) & 0xffff, 0x1fff].into_iter().filter(|&h| h < 1 << 13).any(|high| {
-                let c: &mut WordCols<F> = Columns::of_mut(&mut row);
-                (c.low, c.high) = (F::from_u32(low), F::from_u32(high));
-                c.src = F::from_u32(low + (high << 14) + 64);
-                chip.eval_cells(0, &row, &row).failed.is_empty()
-            })
+            [0, 1, base >> 16, (base >> 16).wrapping_sub(1) & 0xffff, 0x1fff]
+                .into_iter()
+                .filter(|&h| h < 1 << 13)
+                .any(|high| {
+                    let c: &mut WordCols<F> = Columns::of_mut(&mut row);
+                    (c.low, c.high) = (F::from_u32(low), F::from_u32(high));
+                    c.src = F::from_u32(low + (high << 14) + 64);
+                    chip.eval_cells(0, &row, &row).failed.is_empty()
+                })
         });
         assert!(!holds, "base {base:#x}");
     }
@@ -167,10 +191,17 @@ fn unaligned_and_foreign_addresses_have_no_witness() {
 
 #[test]
 fn the_reserved_area_cannot_be_reached() {
-    for body in [vec![i(Op::Lw, 5, 0, 4)], vec![s(Op::Sw, 0, 5, 128)], ecall(cairn_accel::ids::COPY, &[8, DATA])] {
+    for body in [
+        vec![i(Op::Lw, 5, 0, 4)],
+        vec![s(Op::Sw, 0, 5, 128)],
+        ecall(cairn_accel::ids::COPY, &[8, DATA]),
+    ] {
         let run = run(program(&body, &[]), &[], 1 << 20);
         let mut tree = run.tree_at(0).unwrap();
-        assert!(matches!(run.prepare(0, &mut tree), Err(RunError::Trace(TraceError::ReservedAddress { .. }))));
+        assert!(matches!(
+            run.prepare(0, &mut tree),
+            Err(RunError::Trace(TraceError::ReservedAddress { .. }))
+        ));
     }
     let mut image = image(&[], &[]);
     image.data = vec![cairn_vm::DataSegment { addr: 4, words: vec![1] }];
@@ -237,7 +268,10 @@ fn the_chip_set_is_what_proofs_bind() {
     let unique: std::collections::BTreeSet<_> = names.iter().collect();
     assert_eq!(unique.len(), names.len());
     assert!(all.len() <= 64);
-    assert_eq!(names[..MANDATORY], ["public", "program", "range", "and", "poseidon2", "boundary", "merkle"]);
+    assert_eq!(
+        names[..MANDATORY],
+        ["public", "program", "range", "and", "poseidon2", "boundary", "merkle"]
+    );
     for chip in &all {
         use p3_air::BaseAir;
         let columns: usize = chip.columns().iter().map(|g| g.len).sum();
@@ -265,22 +299,50 @@ fn every_bus_has_one_width() {
 fn instruction() -> impl Strategy<Value = Vec<cairn_vm::Instr>> {
     let reg = 5u8..16;
     let arithmetic = prop::sample::select(vec![
-        Op::Add, Op::Sub, Op::Sll, Op::Slt, Op::Sltu, Op::Xor, Op::Srl, Op::Sra, Op::Or, Op::And, Op::Mul, Op::Mulh, Op::Mulhsu, Op::Mulhu, Op::Div, Op::Divu, Op::Rem,
+        Op::Add,
+        Op::Sub,
+        Op::Sll,
+        Op::Slt,
+        Op::Sltu,
+        Op::Xor,
+        Op::Srl,
+        Op::Sra,
+        Op::Or,
+        Op::And,
+        Op::Mul,
+        Op::Mulh,
+        Op::Mulhsu,
+        Op::Mulhu,
+        Op::Div,
+        Op::Divu,
+        Op::Rem,
         Op::Remu,
     ]);
-    let immediate = prop::sample::select(vec![Op::Addi, Op::Slti, Op::Sltiu, Op::Xori, Op::Ori, Op::Andi]);
+    let immediate =
+        prop::sample::select(vec![Op::Addi, Op::Slti, Op::Sltiu, Op::Xori, Op::Ori, Op::Andi]);
     let shift = prop::sample::select(vec![Op::Slli, Op::Srli, Op::Srai]);
     let branch = prop::sample::select(vec![Op::Beq, Op::Bne, Op::Blt, Op::Bge, Op::Bltu, Op::Bgeu]);
     prop_oneof![
-        (arithmetic, reg.clone(), reg.clone(), reg.clone()).prop_map(|(op, d, a, b)| vec![r(op, d, a, b)]),
-        (immediate, reg.clone(), reg.clone(), -2048..2048).prop_map(|(op, d, a, imm)| vec![i(op, d, a, imm)]),
+        (arithmetic, reg.clone(), reg.clone(), reg.clone())
+            .prop_map(|(op, d, a, b)| vec![r(op, d, a, b)]),
+        (immediate, reg.clone(), reg.clone(), -2048..2048)
+            .prop_map(|(op, d, a, imm)| vec![i(op, d, a, imm)]),
         (shift, reg.clone(), reg.clone(), 0..32).prop_map(|(op, d, a, imm)| vec![i(op, d, a, imm)]),
         (reg.clone(), any::<u32>()).prop_map(|(d, x)| li(d, x).to_vec()),
-        (branch, reg.clone(), reg.clone()).prop_map(|(op, a, b)| vec![s(op, a, b, 8), i(Op::Addi, 5, 5, 1)]),
-        (reg.clone(), 0..64).prop_map(|(d, k)| vec![i(Op::Lw, d, 2, 4 * k), s(Op::Sw, 2, d, 4 * (63 - k))]),
-        (reg.clone(), 0..128, any::<bool>()).prop_map(|(d, k, u)| vec![i(if u { Op::Lhu } else { Op::Lh }, d, 2, 2 * k), s(Op::Sh, 2, d, 2 * k)]),
-        (reg.clone(), 0..256, any::<bool>()).prop_map(|(d, k, u)| vec![i(if u { Op::Lbu } else { Op::Lb }, d, 2, k), s(Op::Sb, 2, d, 255 - k)]),
-        (reg, -0x80000i32..0x80000).prop_map(|(d, x)| vec![i(Op::Auipc, d, 0, x << 12), i(Op::Lui, d, 0, x << 12)]),
+        (branch, reg.clone(), reg.clone())
+            .prop_map(|(op, a, b)| vec![s(op, a, b, 8), i(Op::Addi, 5, 5, 1)]),
+        (reg.clone(), 0..64)
+            .prop_map(|(d, k)| vec![i(Op::Lw, d, 2, 4 * k), s(Op::Sw, 2, d, 4 * (63 - k))]),
+        (reg.clone(), 0..128, any::<bool>()).prop_map(|(d, k, u)| vec![
+            i(if u { Op::Lhu } else { Op::Lh }, d, 2, 2 * k),
+            s(Op::Sh, 2, d, 2 * k)
+        ]),
+        (reg.clone(), 0..256, any::<bool>()).prop_map(|(d, k, u)| vec![
+            i(if u { Op::Lbu } else { Op::Lb }, d, 2, k),
+            s(Op::Sb, 2, d, 255 - k)
+        ]),
+        (reg, -0x80000i32..0x80000)
+            .prop_map(|(d, x)| vec![i(Op::Auipc, d, 0, x << 12), i(Op::Lui, d, 0, x << 12)]),
     ]
 }
 

@@ -9,7 +9,15 @@ use cairn_prover::trace::ShardLimits;
 use cairn_vm::{Input, ProgramImage};
 use std::sync::Arc;
 
-const FAST: Params = Params { num_queries: 8, lookup_pow: 0, ood_pow: 0, batch_pow: 0, commit_pow: 0, query_pow: 0, ..PARAMS };
+const FAST: Params = Params {
+    num_queries: 8,
+    lookup_pow: 0,
+    ood_pow: 0,
+    batch_pow: 0,
+    commit_pow: 0,
+    query_pow: 0,
+    ..PARAMS
+};
 
 fn guest(name: &str) -> Arc<Program> {
     let path = format!("{}/../../guest/elf/{name}.elf.zst", env!("CARGO_MANIFEST_DIR"));

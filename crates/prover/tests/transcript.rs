@@ -82,11 +82,23 @@ impl GrindingChallenger for Recorder {
 
 type Config = StarkConfig<FriPcs, EF, Recorder>;
 
-const GRINDING: Params = Params { lookup_pow: 3, ood_pow: 2, batch_pow: 2, commit_pow: 2, query_pow: 4, ..FAST };
+const GRINDING: Params =
+    Params { lookup_pow: 3, ood_pow: 2, batch_pow: 2, commit_pow: 2, query_pow: 4, ..FAST };
 
 /// The verifier over the recording transcript, with the key's digest, the chip set in the seed and the public values given by the caller.
-fn verify(shard: &ShardProof, tables: Digest, log_program: usize, seed: &[F], public: Vec<F>, replay: Option<Tape>) -> (bool, Tape) {
-    let chips: Vec<Chip> = (0..).zip(Chip::all(None)).filter(|(i, _)| shard.chips >> i & 1 == 1).map(|(_, c)| c).collect();
+fn verify(
+    shard: &ShardProof,
+    tables: Digest,
+    log_program: usize,
+    seed: &[F],
+    public: Vec<F>,
+    replay: Option<Tape>,
+) -> (bool, Tape) {
+    let chips: Vec<Chip> = (0..)
+        .zip(Chip::all(None))
+        .filter(|(i, _)| shard.chips >> i & 1 == 1)
+        .map(|(_, c)| c)
+        .collect();
     let mut matrix_to_instance = Vec::new();
     let instances = chips
         .iter()
@@ -100,19 +112,32 @@ fn verify(shard: &ShardProof, tables: Digest, log_program: usize, seed: &[F], pu
                 _ => return None,
             };
             matrix_to_instance.push(i);
-            Some(PreprocessedInstanceMeta { matrix_index: matrix_to_instance.len() - 1, width: chip.preprocessed_width(), degree_bits })
+            Some(PreprocessedInstanceMeta {
+                matrix_index: matrix_to_instance.len() - 1,
+                width: chip.preprocessed_width(),
+                degree_bits,
+            })
         })
         .collect();
     let commitment = MerkleCap::new(vec![tables]);
-    let common: CommonData<Config> =
-        CommonData::new(Some(GlobalPreprocessed { commitment, instances, matrix_to_instance }), chips.iter().map(lookups).collect());
-    let tape = Arc::new(Mutex::new(Tape { replay: replay.map(|t| (t.samples, t.bits)), ..Default::default() }));
-    let mut challenger = Recorder { inner: Challenger::new(permutation().clone()), tape: tape.clone() };
+    let common: CommonData<Config> = CommonData::new(
+        Some(GlobalPreprocessed { commitment, instances, matrix_to_instance }),
+        chips.iter().map(lookups).collect(),
+    );
+    let tape = Arc::new(Mutex::new(Tape {
+        replay: replay.map(|t| (t.samples, t.bits)),
+        ..Default::default()
+    }));
+    let mut challenger =
+        Recorder { inner: Challenger::new(permutation().clone()), tape: tape.clone() };
     challenger.observe_slice(seed);
     let config = Config::new(pcs(&GRINDING), challenger)
         .with_lookup_proof_of_work_bits(GRINDING.lookup_pow)
         .with_ood_proof_of_work_bits(GRINDING.ood_pow);
-    let public = chips.iter().map(|c| if c.num_public_values() > 0 { public.clone() } else { vec![] }).collect::<Vec<_>>();
+    let public = chips
+        .iter()
+        .map(|c| if c.num_public_values() > 0 { public.clone() } else { vec![] })
+        .collect::<Vec<_>>();
     let proof: BatchProof<Config> = decode(&encode(&shard.proof).unwrap(), 1 << 30).unwrap();
     let ok = verify_batch(&config, &chips, &proof, &public, &common).is_ok();
     let tape = tape.lock().unwrap().clone();
@@ -130,9 +155,11 @@ fn flat(x: &[EF]) -> Vec<F> {
 #[test]
 fn the_transcript_absorbs_everything_and_frozen_challenges_show_it() {
     let run = run(program(&[], &[]), &[], 1 << 20);
-    let mut key = cairn_prover::shard::ProvingKey::with_params(run.program.clone(), GRINDING).unwrap();
+    let mut key =
+        cairn_prover::shard::ProvingKey::with_params(run.program.clone(), GRINDING).unwrap();
     let shard = shards(&run).remove(0);
-    let instances = cairn_prover::shard::traces(&run.program, &shard.record, &shard.nodes, &shard.statement);
+    let instances =
+        cairn_prover::shard::traces(&run.program, &shard.record, &shard.nodes, &shard.statement);
     let proof = key.prove(shard.statement, instances).unwrap();
     let vk = &key.vk;
     let log_program = usize::from(vk.log_program);
@@ -149,20 +176,29 @@ fn the_transcript_absorbs_everything_and_frozen_challenges_show_it() {
         ("main commitment", inner.commitments.main.roots().concat()),
         ("tables", vk.tables.to_vec()),
         ("lookup grinding", vec![inner.lookup_pow_witness.unwrap()]),
-        ("permutation commitment", inner.commitments.permutation.as_ref().unwrap().roots().concat()),
+        (
+            "permutation commitment",
+            inner.commitments.permutation.as_ref().unwrap().roots().concat(),
+        ),
         ("quotient commitment", inner.commitments.quotient_chunks.roots().concat()),
         ("out-of-domain grinding", vec![inner.ood_pow_witness]),
     ];
-    inventory.extend(inner.lookup_terminals.iter().flatten().map(|t| ("lookup terminal", flat(&[t.0]))));
+    inventory
+        .extend(inner.lookup_terminals.iter().flatten().map(|t| ("lookup terminal", flat(&[t.0]))));
     for opened in &inner.opened_values.instances {
         inventory.push(("opened trace", flat(&opened.base_opened_values.trace_local)));
-        inventory.extend(opened.base_opened_values.quotient_chunks.iter().map(|c| ("opened quotient", flat(c))));
-        inventory.extend(opened.base_opened_values.preprocessed.iter().map(|p| ("opened table", flat(&p.local))));
+        inventory.extend(
+            opened.base_opened_values.quotient_chunks.iter().map(|c| ("opened quotient", flat(c))),
+        );
+        inventory.extend(
+            opened.base_opened_values.preprocessed.iter().map(|p| ("opened table", flat(&p.local))),
+        );
         inventory.push(("opened permutation", flat(&opened.permutation_local)));
         inventory.push(("opened permutation, next row", flat(&opened.permutation_next)));
     }
     let fri = &inner.opening_proof;
-    inventory.extend(fri.commit_phase_commits.iter().map(|c| ("FRI commitment", c.roots().concat())));
+    inventory
+        .extend(fri.commit_phase_commits.iter().map(|c| ("FRI commitment", c.roots().concat())));
     inventory.push(("final polynomial", flat(&fri.final_poly)));
     inventory.extend(fri.commit_pow_witnesses.iter().map(|w| ("FRI commit grinding", vec![*w])));
     inventory.push(("FRI query grinding", vec![fri.query_pow_witness]));
@@ -184,7 +220,8 @@ fn the_transcript_absorbs_everything_and_frozen_challenges_show_it() {
         ("chip set", transcript_seed(&vk.digest(), proof.chips ^ 1 << 40)),
     ];
     for (name, seed) in changes {
-        let (frozen, _) = verify(&proof, vk.tables, log_program, &seed, public.clone(), Some(honest.clone()));
+        let (frozen, _) =
+            verify(&proof, vk.tables, log_program, &seed, public.clone(), Some(honest.clone()));
         assert!(frozen, "{name}: with frozen challenges nothing else should notice");
         let (real, tape) = verify(&proof, vk.tables, log_program, &seed, public.clone(), None);
         assert!(!real, "{name} is not bound");
@@ -194,7 +231,8 @@ fn the_transcript_absorbs_everything_and_frozen_challenges_show_it() {
     for k in 0..public.len() {
         let mut other = public.clone();
         other[k] += F::ONE;
-        let (frozen, _) = verify(&proof, vk.tables, log_program, &seed, other.clone(), Some(honest.clone()));
+        let (frozen, _) =
+            verify(&proof, vk.tables, log_program, &seed, other.clone(), Some(honest.clone()));
         let (real, _) = verify(&proof, vk.tables, log_program, &seed, other, None);
         assert!(!real, "public value {k}");
         // The committed words are gated by the flag, which is set here; all values matter.
@@ -206,7 +244,13 @@ fn the_transcript_absorbs_everything_and_frozen_challenges_show_it() {
 
 #[test]
 fn the_parameters_are_part_of_the_program_id() {
-    let elements = cairn_prover::shard::VerifyingKey { log_program: 5, tables: [F::ZERO; 8], initial_root: [F::ZERO; 8], entry: 0 }.elements();
+    let elements = cairn_prover::shard::VerifyingKey {
+        log_program: 5,
+        tables: [F::ZERO; 8],
+        initial_root: [F::ZERO; 8],
+        entry: 0,
+    }
+    .elements();
     assert!(contains(&elements, &PARAMS.elements()));
     for chip in Chip::all(None) {
         let name: Vec<F> = chip.name().bytes().map(F::from_u8).collect();

@@ -44,15 +44,22 @@ fn work_is_resumed_shared_and_put_together() {
     let mut job = open(dir.path(), &[]).unwrap();
     job.work(|_| ControlFlow::Continue(())).unwrap();
     assert!(matches!(job.finish(), Err(WorkError::Missing(1))));
-    assert_eq!(std::fs::read(dir.path().join("shard-0.proof")).unwrap(), first, "shard 0 is not proven again");
+    assert_eq!(
+        std::fs::read(dir.path().join("shard-0.proof")).unwrap(),
+        first,
+        "shard 0 is not proven again"
+    );
     // It dies; its lock goes with it.
     drop(held);
     job.work_on(1).unwrap();
     let proof = job.finish().unwrap();
     let input = public_input_bytes(&job.run().execution.committed.unwrap());
     verify_with(&job.key().vk.program_id(), &input, &proof, &FAST).unwrap();
-    let leftovers: Vec<_> =
-        std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).filter(|n| n.contains("partial")).collect();
+    let leftovers: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .filter(|n| n.contains("partial"))
+        .collect();
     assert!(leftovers.is_empty(), "{leftovers:?}");
 }
 

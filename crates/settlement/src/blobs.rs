@@ -1,9 +1,6 @@
 //! Pubdata as blobs: KZG commitments, the sidecar of the commit transaction, and the data-availability validator's input.
 
-use alloy_eips::{
-    eip4844::Blob,
-    eip7594::BlobTransactionSidecarEip7594,
-};
+use alloy_eips::{eip4844::Blob, eip7594::BlobTransactionSidecarEip7594};
 use alloy_primitives::{B256, Bytes, keccak256};
 use c_kzg::{Bytes32, KzgSettings};
 use cairn_primitives::da::{BlobError, to_blobs};

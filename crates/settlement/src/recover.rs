@@ -174,7 +174,9 @@ impl Reader {
         let mode = info.daInput.first().copied().unwrap_or(u8::MAX);
         let pubdata = match DaMode::from_u8(mode) {
             Some(DaMode::Calldata) => info.daInput[1..].to_vec(),
-            Some(DaMode::Blobs) => self.pubdata_in_blobs(number, commit_tx, block, &blob_hashes).await?,
+            Some(DaMode::Blobs) => {
+                self.pubdata_in_blobs(number, commit_tx, block, &blob_hashes).await?
+            }
             _ => return Err(RecoverError::Elsewhere { number, mode }),
         };
         Ok(L1Batch { stored, info, pubdata, commit_tx })

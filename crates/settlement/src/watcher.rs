@@ -84,12 +84,14 @@ pub struct Watcher<S> {
     confirmations: u64,
     poll: Duration,
     seen: VecDeque<(u64, B256)>,
+    /// Set while everything is being read again because of a gap, so that a gap that stays is an error.
+    rewound: bool,
 }
 
 impl<S: PrioritySink> Watcher<S> {
     /// Watches the chain contract at `chain`; blocks with fewer than `confirmations` blocks above them are left alone.
     pub fn new(l1: L1, chain: Address, sink: S, confirmations: u64, poll: Duration) -> Self {
-        Self { l1, chain, sink, confirmations, poll, seen: VecDeque::new() }
+        Self { l1, chain, sink, confirmations, poll, seen: VecDeque::new(), rewound: false }
     }
 
     /// Runs until it is told to stop or cannot go on.
@@ -157,7 +159,18 @@ impl<S: PrioritySink> Watcher<S> {
             return Ok(false);
         }
         let to = safe.min(from + MAX_RANGE - 1);
-        let operations = self.fetch(from, to).await?;
+        let operations = match self.fetch(from, to).await {
+            // A gap: an operation that was due sits below the cursor since a reorg that nobody saw. If it is not there either, the next round fails.
+            Err(WatchError::Order { .. }) if !self.rewound => {
+                self.rewound = true;
+                self.read_again().await?;
+                return Ok(true);
+            }
+            other => other?,
+        };
+        if !operations.is_empty() {
+            self.rewound = false;
+        }
         self.sink.accept(operations, to).map_err(WatchError::Sink)?;
         if let Some((number, hash, _)) = self.l1.block(BlockNumberOrTag::Number(to)).await? {
             self.seen.push_back((number, hash));
@@ -176,9 +189,15 @@ impl<S: PrioritySink> Watcher<S> {
         if same || (now.is_none() && head < number && self.seen.len() == 1) {
             return Ok(());
         }
-        tracing::warn!(number, "L1 reorganised a block that was already read; checking the queue");
+        tracing::warn!(number, "L1 reorganised a block that was already read; reading again");
+        self.read_again().await
+    }
+
+    /// An operation may have moved below the cursor: everything that no block has consumed is read anew, and what was consumed must still be there.
+    async fn read_again(&mut self) -> Result<(), WatchError> {
         self.seen.clear();
-        self.check_queue().await
+        self.sink.rewind().map_err(WatchError::Sink)?;
+        self.compare_queue().await
     }
 
     async fn fetch(&self, from: u64, to: u64) -> Result<Vec<PriorityTx>, WatchError> {

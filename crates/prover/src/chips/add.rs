@@ -65,7 +65,9 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for AddChip {
         let c: &AddCols<AB::Var> = Columns::of(main.current_slice());
         flags(b, c.real, [c.sub, c.imm]);
         step(b, c.pc, c.ts, c.pc + k::<AB>(4), c.real);
-        let code = c.real * k::<AB>(op::ADD) + c.sub * k::<AB>(op::SUB - op::ADD) + c.imm * k::<AB>(op::ADDI - op::ADD);
+        let code = c.real * k::<AB>(op::ADD)
+            + c.sub * k::<AB>(op::SUB - op::ADD)
+            + c.imm * k::<AB>(op::ADDI - op::ADD);
         instruction(b, code, c.pc, [c.rd.into(), c.rs1.into(), c.x.into(), c.y.into()], c.real);
 
         mem_read(b, c.rs1, word::<AB>(c.a), c.a_ts, c.ts, c.real);

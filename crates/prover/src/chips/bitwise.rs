@@ -77,7 +77,8 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for BitwiseChip {
         let code = c.real * k::<AB>(op::AND) + c.or + c.xor * k::<AB>(2) + c.imm * k::<AB>(4);
         instruction(b, code, c.pc, [c.rd.into(), c.rs1.into(), c.x.into(), c.y.into()], c.real);
 
-        let (a, bb, and) = (word_of_bytes::<AB>(c.a), word_of_bytes::<AB>(c.b), word_of_bytes::<AB>(c.and));
+        let (a, bb, and) =
+            (word_of_bytes::<AB>(c.a), word_of_bytes::<AB>(c.b), word_of_bytes::<AB>(c.and));
         mem_read(b, c.rs1, a.clone(), c.a_ts, c.ts, c.real);
         mem_read(b, c.x, bb.clone(), c.b_ts, c.ts + k::<AB>(1), c.real - c.imm);
         mem_write(b, c.rd, word::<AB>(c.old), word::<AB>(c.c), c.old_ts, c.ts + k::<AB>(2), c.real);
@@ -91,7 +92,10 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for BitwiseChip {
         for i in 0..2 {
             let either = a[i].clone() + bb[i].clone() - and[i].clone();
             let and = and[i].clone();
-            b.assert_eq(c.c[i], (c.or + c.xor) * (either - and.clone()) - c.xor * and.clone() + and);
+            b.assert_eq(
+                c.c[i],
+                (c.or + c.xor) * (either - and.clone()) - c.xor * and.clone() + and,
+            );
         }
     }
 }

@@ -55,17 +55,38 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for BlockChip {
         b.assert_bools([c.commit, c.hint, c.copy]);
         let real = c.commit + c.hint + c.copy;
         b.assert_bool(real.clone());
-        let id = c.commit * k::<AB>(ids::COMMIT) + c.hint * k::<AB>(ids::HINT) + c.copy * k::<AB>(ids::COPY);
+        let id = c.commit * k::<AB>(ids::COMMIT)
+            + c.hint * k::<AB>(ids::HINT)
+            + c.copy * k::<AB>(ids::COPY);
         let a0 = (c.commit + c.copy) * c.src + c.hint * c.dst;
         let a1 = c.copy * c.dst;
-        ACCEL.receive(b, [id, c.ts.into(), a0, a1, AB::Expr::ZERO, AB::Expr::ZERO], Count::bounded(real, 1));
+        ACCEL.receive(
+            b,
+            [id, c.ts.into(), a0, a1, AB::Expr::ZERO, AB::Expr::ZERO],
+            Count::bounded(real, 1),
+        );
 
         for i in 0..8 {
             let value: [AB::Expr; 2] = [c.val[2 * i].into(), c.val[2 * i + 1].into()];
             let old: [AB::Expr; 2] = [c.old[2 * i].into(), c.old[2 * i + 1].into()];
             let offset = k::<AB>(i as u32);
-            mem_read(b, c.src + offset.clone(), value.clone(), c.src_ts[i], c.ts, c.commit + c.copy);
-            mem_write(b, c.dst + offset, old, value.clone(), c.dst_ts[i], c.ts + c.copy, c.hint + c.copy);
+            mem_read(
+                b,
+                c.src + offset.clone(),
+                value.clone(),
+                c.src_ts[i],
+                c.ts,
+                c.commit + c.copy,
+            );
+            mem_write(
+                b,
+                c.dst + offset,
+                old,
+                value.clone(),
+                c.dst_ts[i],
+                c.ts + c.copy,
+                c.hint + c.copy,
+            );
             range_check_word(b, value, c.hint);
         }
         PUBLIC.send(b, c.val, Count::bounded(c.commit.into(), 1));

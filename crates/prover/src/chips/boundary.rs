@@ -59,9 +59,19 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for GapChip {
         flags(b, c.real, []);
         let ts = c.ts_low + c.ts_high * k::<AB>(1 << 16);
         let prev = ts.clone() - c.by_low - c.by_high * k::<AB>(1 << 16) - AB::Expr::ONE;
-        MEM.receive(b, [c.addr.into(), c.val[0].into(), c.val[1].into(), prev], Count::bounded(c.real.into(), 1));
-        MEM.send(b, [c.addr.into(), c.val[0].into(), c.val[1].into(), ts], Count::bounded(c.real.into(), 1));
-        for (x, bits) in [(c.ts_low, 16), (c.ts_high, EPOCH_BITS), (c.by_low, 16), (c.by_high, EPOCH_BITS)] {
+        MEM.receive(
+            b,
+            [c.addr.into(), c.val[0].into(), c.val[1].into(), prev],
+            Count::bounded(c.real.into(), 1),
+        );
+        MEM.send(
+            b,
+            [c.addr.into(), c.val[0].into(), c.val[1].into(), ts],
+            Count::bounded(c.real.into(), 1),
+        );
+        for (x, bits) in
+            [(c.ts_low, 16), (c.ts_high, EPOCH_BITS), (c.by_low, 16), (c.by_high, EPOCH_BITS)]
+        {
             range_check(b, x, bits, c.real);
         }
     }
@@ -103,7 +113,13 @@ impl BaseAir<F> for BoundaryChip {
 }
 
 /// Compresses 16 cells to a digest.
-fn digest_of<AB: InteractionBuilder<F = F>>(b: &mut AB, l: [AB::Var; 8], r: [AB::Var; 8], digest: [AB::Var; 8], real: AB::Var) {
+fn digest_of<AB: InteractionBuilder<F = F>>(
+    b: &mut AB,
+    l: [AB::Var; 8],
+    r: [AB::Var; 8],
+    digest: [AB::Var; 8],
+    real: AB::Var,
+) {
     compress(b, l.map(Into::into), r.map(Into::into), digest.map(Into::into), real);
 }
 
@@ -113,7 +129,12 @@ fn halves<T: Copy>(x: [T; 16]) -> ([T; 8], [T; 8]) {
 }
 
 /// A message of the tree.
-fn node<AB: InteractionBuilder<F = F>>(level: AB::Expr, index: AB::Expr, old: [AB::Var; 8], new: [AB::Var; 8]) -> Vec<AB::Expr> {
+fn node<AB: InteractionBuilder<F = F>>(
+    level: AB::Expr,
+    index: AB::Expr,
+    old: [AB::Var; 8],
+    new: [AB::Var; 8],
+) -> Vec<AB::Expr> {
     [level, index].into_iter().chain(old.map(Into::into)).chain(new.map(Into::into)).collect()
 }
 
@@ -125,7 +146,11 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for BoundaryChip {
         for i in 0..8 {
             let addr = c.index * k::<AB>(BLOCK_WORDS) + k::<AB>(i as u32);
             let first = c.first[i] * k::<AB>(1 << 16);
-            MEM.send(b, [addr.clone(), c.old[2 * i].into(), c.old[2 * i + 1].into(), first], Count::bounded(c.real.into(), 1));
+            MEM.send(
+                b,
+                [addr.clone(), c.old[2 * i].into(), c.old[2 * i + 1].into(), first],
+                Count::bounded(c.real.into(), 1),
+            );
             MEM.receive(
                 b,
                 [addr, c.new[2 * i].into(), c.new[2 * i + 1].into(), c.last[i].into()],
@@ -188,10 +213,18 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for MerkleChip {
         let main = b.main();
         let c: &MerkleCols<AB::Var> = Columns::of(main.current_slice());
         flags(b, c.real, [c.left, c.right]);
-        MERKLE.receive(b, node::<AB>(c.level.into(), c.index.into(), c.old, c.new), Count::bounded(c.real.into(), 1));
+        MERKLE.receive(
+            b,
+            node::<AB>(c.level.into(), c.index.into(), c.old, c.new),
+            Count::bounded(c.real.into(), 1),
+        );
         let below = || c.level - AB::Expr::ONE;
         let child = c.index * k::<AB>(2);
-        MERKLE.send(b, node::<AB>(below(), child.clone(), c.old_left, c.new_left), Count::bounded(c.left.into(), 1));
+        MERKLE.send(
+            b,
+            node::<AB>(below(), child.clone(), c.old_left, c.new_left),
+            Count::bounded(c.left.into(), 1),
+        );
         let right = node::<AB>(below(), child + AB::Expr::ONE, c.old_right, c.new_right);
         MERKLE.send(b, right, Count::bounded(c.right.into(), 1));
         digest_of(b, c.old_left, c.old_right, c.old, c.real);

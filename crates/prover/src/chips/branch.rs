@@ -63,7 +63,13 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for BranchChip {
         flags(b, c.real, [c.ne, c.equal]);
         step(b, c.pc, c.ts, c.next_pc, c.real);
         let code = c.real * k::<AB>(op::BEQ) + c.ne;
-        instruction(b, code, c.pc, [c.rs1.into(), c.rs2.into(), c.target.into(), AB::Expr::ZERO], c.real);
+        instruction(
+            b,
+            code,
+            c.pc,
+            [c.rs1.into(), c.rs2.into(), c.target.into(), AB::Expr::ZERO],
+            c.real,
+        );
         mem_read(b, c.rs1, word::<AB>(c.a), c.a_ts, c.ts, c.real);
         mem_read(b, c.rs2, word::<AB>(c.b), c.b_ts, c.ts + k::<AB>(1), c.real);
 
@@ -74,6 +80,8 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for BranchChip {
 
         let taken = c.equal + c.ne - c.equal * c.ne * k::<AB>(2);
         let next = c.pc + k::<AB>(4) + taken * (c.target - c.pc - k::<AB>(4));
-        b.assert_zero(c.real * c.next_pc - c.real * (c.pc + k::<AB>(4)) - (next - c.pc - k::<AB>(4)));
+        b.assert_zero(
+            c.real * c.next_pc - c.real * (c.pc + k::<AB>(4)) - (next - c.pc - k::<AB>(4)),
+        );
     }
 }

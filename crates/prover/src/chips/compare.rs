@@ -80,13 +80,25 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for CompareChip {
         let c: &CompareCols<AB::Var> = Columns::of(main.current_slice());
         flags(b, c.real, [c.signed, c.imm, c.branch, c.ge, c.a_sign, c.b_sign, c.borrow, c.less]);
         step(b, c.pc, c.ts, c.next_pc, c.real);
-        let code = c.real * k::<AB>(op::COMPARE) + c.signed + c.imm * k::<AB>(2) + c.branch * k::<AB>(4) + c.ge * k::<AB>(8);
+        let code = c.real * k::<AB>(op::COMPARE)
+            + c.signed
+            + c.imm * k::<AB>(2)
+            + c.branch * k::<AB>(4)
+            + c.ge * k::<AB>(8);
         instruction(b, code, c.pc, [c.rs1.into(), c.x.into(), c.y.into(), c.z.into()], c.real);
 
         mem_read(b, c.rs1, word::<AB>(c.a), c.a_ts, c.ts, c.real);
         mem_read(b, c.x, word::<AB>(c.b), c.b_ts, c.ts + k::<AB>(1), c.real - c.imm);
         let result = [c.less.into(), AB::Expr::ZERO];
-        mem_write(b, c.z, word::<AB>(c.old), result, c.old_ts, c.ts + k::<AB>(2), c.real - c.branch);
+        mem_write(
+            b,
+            c.z,
+            word::<AB>(c.old),
+            result,
+            c.old_ts,
+            c.ts + k::<AB>(2),
+            c.real - c.branch,
+        );
         b.assert_zero(c.imm * (c.b[0] - c.x));
         b.assert_zero(c.imm * (c.b[1] - c.y));
 
@@ -101,6 +113,8 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for CompareChip {
         range_check(b, high - c.borrow + c.less * limb, 16, c.real);
 
         b.assert_eq(c.taken, c.branch * (c.less + c.ge - c.less * c.ge * k::<AB>(2)));
-        b.assert_zero(c.real * (c.next_pc - c.pc - k::<AB>(4)) - c.taken * (c.z - c.pc - k::<AB>(4)));
+        b.assert_zero(
+            c.real * (c.next_pc - c.pc - k::<AB>(4)) - c.taken * (c.z - c.pc - k::<AB>(4)),
+        );
     }
 }

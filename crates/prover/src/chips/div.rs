@@ -91,7 +91,13 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for DivChip {
         flags(b, c.real, [c.signed, c.rem, c.a_sign, c.b_sign, c.q_sign, c.r_sign, c.by_zero]);
         step(b, c.pc, c.ts, c.pc + k::<AB>(4), c.real);
         let code = c.real * k::<AB>(op::DIV) + c.signed + c.rem * k::<AB>(2);
-        instruction(b, code, c.pc, [c.rd.into(), c.rs1.into(), c.rs2.into(), AB::Expr::ZERO], c.real);
+        instruction(
+            b,
+            code,
+            c.pc,
+            [c.rd.into(), c.rs1.into(), c.rs2.into(), AB::Expr::ZERO],
+            c.real,
+        );
         mem_read(b, c.rs1, word::<AB>(c.a), c.a_ts, c.ts, c.real);
         mem_read(b, c.rs2, word_of_bytes::<AB>(c.b), c.b_ts, c.ts + k::<AB>(1), c.real);
         mem_write(b, c.rd, word::<AB>(c.old), word::<AB>(c.c), c.old_ts, c.ts + k::<AB>(2), c.real);
@@ -117,8 +123,10 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for DivChip {
 /// `b q + r = a` modulo 2^64, all sign-extended.
 fn identity<AB: InteractionBuilder<F = F>>(b: &mut AB, c: &DivCols<AB::Var>) {
     let ones = k::<AB>(0xffff);
-    let r: [AB::Expr; 4] = core::array::from_fn(|i| if i < 2 { c.r[i].into() } else { c.r_sign * ones.clone() });
-    let a: [AB::Expr; 4] = core::array::from_fn(|i| if i < 2 { c.a[i].into() } else { c.a_sign * ones.clone() });
+    let r: [AB::Expr; 4] =
+        core::array::from_fn(|i| if i < 2 { c.r[i].into() } else { c.r_sign * ones.clone() });
+    let a: [AB::Expr; 4] =
+        core::array::from_fn(|i| if i < 2 { c.a[i].into() } else { c.a_sign * ones.clone() });
     let sums = limb_products::<AB>(c.b, c.b_sign, c.q, c.q_sign);
     for (i, sum) in sums.into_iter().enumerate() {
         let carry_in = if i == 0 { AB::Expr::ZERO } else { c.carry[i - 1].into() };
@@ -150,8 +158,14 @@ fn remainder_bound<AB: InteractionBuilder<F = F>>(b: &mut AB, c: &DivCols<AB::Va
     let limb = k::<AB>(1 << 16);
     let nonzero = c.real - c.by_zero;
     let gap_carry = c.gap_carry - k::<AB>(4);
-    let low = factor(c.b_sign) * b_lo - factor(c.r_sign) * c.r[0] - AB::Expr::ONE - c.gap[0] - gap_carry.clone() * limb.clone();
-    let high = factor(c.b_sign) * b_hi + (c.b_sign - c.r_sign) * limb - factor(c.r_sign) * c.r[1] + gap_carry - c.gap[1];
+    let low = factor(c.b_sign) * b_lo
+        - factor(c.r_sign) * c.r[0]
+        - AB::Expr::ONE
+        - c.gap[0]
+        - gap_carry.clone() * limb.clone();
+    let high = factor(c.b_sign) * b_hi + (c.b_sign - c.r_sign) * limb - factor(c.r_sign) * c.r[1]
+        + gap_carry
+        - c.gap[1];
     b.assert_zero(nonzero.clone() * low);
     b.assert_zero(nonzero * high);
     for x in c.gap {

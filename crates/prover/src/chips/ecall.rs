@@ -61,15 +61,26 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for EcallChip {
         let next = c.pc + k::<AB>(4);
         let jump = c.halt * (k::<AB>(HALT_PC) - next.clone());
         step(b, c.pc, c.ts, next + jump, c.real);
-        instruction(b, k::<AB>(op::ECALL), c.pc, [zero.clone(), zero.clone(), zero.clone(), zero.clone()], c.real);
+        instruction(
+            b,
+            k::<AB>(op::ECALL),
+            c.pc,
+            [zero.clone(), zero.clone(), zero.clone(), zero.clone()],
+            c.real,
+        );
         let [u0, u1, u2, u3] = c.used.map(Into::into);
-        LOOKUP.lookup_key(b, [c.halt + k::<AB>(TAG_ECALL), c.id.into(), u0, u1, u2, u3], Count::bounded(c.real.into(), 1));
+        LOOKUP.lookup_key(
+            b,
+            [c.halt + k::<AB>(TAG_ECALL), c.id.into(), u0, u1, u2, u3],
+            Count::bounded(c.real.into(), 1),
+        );
         mem_read(b, k::<AB>(17), [c.id.into(), zero], c.id_ts, c.ts, c.real);
 
         // Pointer i is 4 (low + LOW_WORDS) + 2^16 high. HALT reads a0 as zero: its pointer columns are unused.
         for i in 0..4 {
             let used = c.used[i];
-            let lo = c.low[i] * k::<AB>(4) + used * k::<AB>(4 * LOW_WORDS) - c.carry[i] * k::<AB>(1 << 16);
+            let lo = c.low[i] * k::<AB>(4) + used * k::<AB>(4 * LOW_WORDS)
+                - c.carry[i] * k::<AB>(1 << 16);
             let hi = c.high[i] + c.carry[i];
             let mult = if i == 0 { used + c.halt } else { used.into() };
             mem_read(b, k::<AB>(10 + i as u32), [lo, hi], c.arg_ts[i], c.ts, mult);
@@ -80,7 +91,8 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for EcallChip {
             }
         }
         b.assert_zero(c.halt * c.used[0]);
-        let addr = |i: usize| c.low[i] + c.high[i] * k::<AB>(1 << 14) + c.used[i] * k::<AB>(LOW_WORDS);
+        let addr =
+            |i: usize| c.low[i] + c.high[i] * k::<AB>(1 << 14) + c.used[i] * k::<AB>(LOW_WORDS);
         let call = [c.id.into(), c.ts.into(), addr(0), addr(1), addr(2), addr(3)];
         ACCEL.send(b, call, Count::bounded(c.real - c.halt, 1));
     }

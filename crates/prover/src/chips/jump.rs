@@ -66,10 +66,24 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for JumpChip {
         flags(b, c.real, [c.jalr, c.bit]);
         step(b, c.pc, c.ts, c.next_pc, c.real);
         let code = c.real * k::<AB>(op::JAL) + c.jalr;
-        instruction(b, code, c.pc, [c.rd.into(), c.x.into(), c.imm[0].into(), c.imm[1].into()], c.real);
+        instruction(
+            b,
+            code,
+            c.pc,
+            [c.rd.into(), c.x.into(), c.imm[0].into(), c.imm[1].into()],
+            c.real,
+        );
 
         mem_read(b, c.x, word::<AB>(c.a), c.a_ts, c.ts, c.jalr);
-        mem_write(b, c.rd, word::<AB>(c.old), word::<AB>(c.link), c.old_ts, c.ts + k::<AB>(2), c.real);
+        mem_write(
+            b,
+            c.rd,
+            word::<AB>(c.old),
+            word::<AB>(c.link),
+            c.old_ts,
+            c.ts + k::<AB>(2),
+            c.real,
+        );
         range_check(b, c.link[0], 16, c.real);
         range_check(b, c.link[1], 13, c.real);
         b.assert_zero(c.real * (c.link[0] + c.link[1] * k::<AB>(1 << 16) - c.pc - k::<AB>(4)));

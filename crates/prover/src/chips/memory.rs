@@ -64,7 +64,14 @@ impl BaseAir<F> for WordChip {
 }
 
 /// `a + imm mod 2^32 = (low, high)` where `low` is the whole low limb.
-fn address<AB: InteractionBuilder<F = F>>(b: &mut AB, real: AB::Var, a: [AB::Var; 2], imm: [AB::Var; 2], low: AB::Expr, high: AB::Var) {
+fn address<AB: InteractionBuilder<F = F>>(
+    b: &mut AB,
+    real: AB::Var,
+    a: [AB::Var; 2],
+    imm: [AB::Var; 2],
+    low: AB::Expr,
+    high: AB::Var,
+) {
     let low_carry = carry::<AB>(a[0] + imm[0] - low);
     bool_when(b, real, low_carry.clone());
     bool_when(b, real, carry::<AB>(a[1] + imm[1] + low_carry - high));
@@ -88,7 +95,15 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for WordChip {
 
         mem_read(b, c.rs1, word::<AB>(c.a), c.a_ts, c.ts, c.real);
         mem_read(b, c.src, word::<AB>(c.val), c.val_ts, c.ts + k::<AB>(1), c.real);
-        mem_write(b, c.dst, word::<AB>(c.old), word::<AB>(c.val), c.old_ts, c.ts + k::<AB>(2), c.real);
+        mem_write(
+            b,
+            c.dst,
+            word::<AB>(c.old),
+            word::<AB>(c.val),
+            c.old_ts,
+            c.ts + k::<AB>(2),
+            c.real,
+        );
     }
 }
 
@@ -177,12 +192,21 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for SubwordChip {
         b.assert_zero((c.real - c.store) * (c.src - addr.clone()));
         b.assert_zero(c.store * (c.dst - addr.clone()));
         let reg = c.src + c.dst - addr;
-        let code = c.real * k::<AB>(op::SUBWORD) + c.store + c.half * k::<AB>(2) + c.signed * k::<AB>(4);
+        let code =
+            c.real * k::<AB>(op::SUBWORD) + c.store + c.half * k::<AB>(2) + c.signed * k::<AB>(4);
         instruction(b, code, c.pc, [c.rs1.into(), reg, c.imm[0].into(), c.imm[1].into()], c.real);
 
         mem_read(b, c.rs1, word::<AB>(c.a), c.a_ts, c.ts, c.real);
         mem_read(b, c.src, word::<AB>(c.val), c.val_ts, c.ts + k::<AB>(1), c.real);
-        mem_write(b, c.dst, word::<AB>(c.old), word::<AB>(c.new), c.old_ts, c.ts + k::<AB>(2), c.real);
+        mem_write(
+            b,
+            c.dst,
+            word::<AB>(c.old),
+            word::<AB>(c.new),
+            c.old_ts,
+            c.ts + k::<AB>(2),
+            c.real,
+        );
         b.assert_eq(c.sb, c.store * (c.real - c.half));
         take_apart(b, c);
         load(b, c);
@@ -223,7 +247,8 @@ fn load<AB: InteractionBuilder<F = F>>(b: &mut AB, c: &SubwordCols<AB::Var>) {
 /// What a store writes.
 fn store<AB: InteractionBuilder<F = F>>(b: &mut AB, c: &SubwordCols<AB::Var>) {
     // SB replaces one byte of the half: by how much the half changes.
-    let byte_delta = (c.reg[0] - c.bytes[0]) + c.odd * (c.reg[0] * k::<AB>(255) + c.bytes[0] - c.bytes[1] * k::<AB>(256));
+    let byte_delta = (c.reg[0] - c.bytes[0])
+        + c.odd * (c.reg[0] * k::<AB>(255) + c.bytes[0] - c.bytes[1] * k::<AB>(256));
     let sh = c.store - c.sb;
     let old_half = c.bytes[0] + c.bytes[1] * k::<AB>(256);
     // (new - old) of the addressed half is the delta, of the other half zero.

@@ -70,12 +70,18 @@ impl BaseAir<F> for MulChip {
 }
 
 /// Sums of byte products of the two sign-extended 64-bit numbers for each of the four 16-bit positions.
-pub fn limb_products<AB: InteractionBuilder<F = F>>(x: [AB::Var; 4], x_sign: AB::Var, y: [AB::Var; 4], y_sign: AB::Var) -> [AB::Expr; 4] {
+pub fn limb_products<AB: InteractionBuilder<F = F>>(
+    x: [AB::Var; 4],
+    x_sign: AB::Var,
+    y: [AB::Var; 4],
+    y_sign: AB::Var,
+) -> [AB::Expr; 4] {
     let extend = |bytes: [AB::Var; 4], sign: AB::Var| -> [AB::Expr; 8] {
         core::array::from_fn(|i| if i < 4 { bytes[i].into() } else { sign * k::<AB>(255) })
     };
     let (x, y) = (extend(x, x_sign), extend(y, y_sign));
-    let position = |n: usize| (0..=n).fold(AB::Expr::ZERO, |sum, i| sum + x[i].clone() * y[n - i].clone());
+    let position =
+        |n: usize| (0..=n).fold(AB::Expr::ZERO, |sum, i| sum + x[i].clone() * y[n - i].clone());
     core::array::from_fn(|m| position(2 * m) + position(2 * m + 1) * k::<AB>(256))
 }
 
@@ -85,8 +91,15 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for MulChip {
         let c: &MulCols<AB::Var> = Columns::of(main.current_slice());
         flags(b, c.real, [c.high, c.a_signed, c.b_signed, c.a_sign, c.b_sign]);
         step(b, c.pc, c.ts, c.pc + k::<AB>(4), c.real);
-        let code = c.real * k::<AB>(op::MUL) + c.high + c.a_signed * k::<AB>(2) + c.b_signed * k::<AB>(4);
-        instruction(b, code, c.pc, [c.rd.into(), c.rs1.into(), c.rs2.into(), AB::Expr::ZERO], c.real);
+        let code =
+            c.real * k::<AB>(op::MUL) + c.high + c.a_signed * k::<AB>(2) + c.b_signed * k::<AB>(4);
+        instruction(
+            b,
+            code,
+            c.pc,
+            [c.rd.into(), c.rs1.into(), c.rs2.into(), AB::Expr::ZERO],
+            c.real,
+        );
         mem_read(b, c.rs1, word_of_bytes::<AB>(c.a), c.a_ts, c.ts, c.real);
         mem_read(b, c.rs2, word_of_bytes::<AB>(c.b), c.b_ts, c.ts + k::<AB>(1), c.real);
         mem_write(b, c.rd, word::<AB>(c.old), word::<AB>(c.c), c.old_ts, c.ts + k::<AB>(2), c.real);

@@ -6,8 +6,8 @@ use crate::columns::Columns;
 use p3_air::{Air, BaseAir, WindowAccess};
 use p3_field::PrimeCharacteristicRing;
 use p3_koala_bear::{
-    GenericPoseidon2LinearLayersKoalaBear, KOALABEAR_POSEIDON2_RC_16_EXTERNAL_FINAL, KOALABEAR_POSEIDON2_RC_16_EXTERNAL_INITIAL,
-    KOALABEAR_POSEIDON2_RC_16_INTERNAL,
+    GenericPoseidon2LinearLayersKoalaBear, KOALABEAR_POSEIDON2_RC_16_EXTERNAL_FINAL,
+    KOALABEAR_POSEIDON2_RC_16_EXTERNAL_INITIAL, KOALABEAR_POSEIDON2_RC_16_INTERNAL,
 };
 use p3_lookup::InteractionBuilder;
 use p3_poseidon2::GenericPoseidon2LinearLayers;
@@ -46,7 +46,12 @@ impl BaseAir<F> for Poseidon2Chip {
 }
 
 /// One full round on linear expressions, pinned to `post`.
-fn full_round<AB: InteractionBuilder<F = F>>(b: &mut AB, state: &mut [AB::Expr; 16], rc: &[F; 16], post: [AB::Var; 16]) {
+fn full_round<AB: InteractionBuilder<F = F>>(
+    b: &mut AB,
+    state: &mut [AB::Expr; 16],
+    rc: &[F; 16],
+    post: [AB::Var; 16],
+) {
     for (s, rc) in state.iter_mut().zip(rc) {
         *s = (s.clone() + AB::Expr::from(*rc)).cube();
     }

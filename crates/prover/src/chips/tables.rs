@@ -46,7 +46,8 @@ impl BaseAir<F> for ProgramChip {
 impl<AB: InteractionBuilder<F = F>> Air<AB> for ProgramChip {
     fn eval(&self, b: &mut AB) {
         let mult = b.main().current_slice()[0];
-        let entry: Vec<AB::Expr> = b.preprocessed().current_slice().iter().map(|&x| x.into()).collect();
+        let entry: Vec<AB::Expr> =
+            b.preprocessed().current_slice().iter().map(|&x| x.into()).collect();
         LOOKUP.table_entry(b, entry, mult);
     }
 }
@@ -60,7 +61,8 @@ impl BaseAir<F> for RangeChip {
         1
     }
     fn preprocessed_trace(&self) -> Option<RowMajorMatrix<F>> {
-        let cells = (0..RANGE_ROWS).flat_map(|i| fixed_row(i)[..2].to_vec()).map(F::from_u32).collect();
+        let cells =
+            (0..RANGE_ROWS).flat_map(|i| fixed_row(i)[..2].to_vec()).map(F::from_u32).collect();
         Some(RowMajorMatrix::new(cells, 2))
     }
     fn preprocessed_width(&self) -> usize {
@@ -77,7 +79,10 @@ impl BaseAir<F> for RangeChip {
 impl<AB: InteractionBuilder<F = F>> Air<AB> for RangeChip {
     fn eval(&self, b: &mut AB) {
         let mult = b.main().current_slice()[0];
-        let (bits, value) = (b.preprocessed().current_slice()[0].into(), b.preprocessed().current_slice()[1].into());
+        let (bits, value) = (
+            b.preprocessed().current_slice()[0].into(),
+            b.preprocessed().current_slice()[1].into(),
+        );
         let zero = AB::Expr::ZERO;
         LOOKUP.table_entry(b, [bits, value, zero.clone(), zero.clone(), zero.clone(), zero], mult);
     }
@@ -102,7 +107,10 @@ impl BaseAir<F> for AndChip {
         <AndCols<F> as Columns<F>>::WIDTH
     }
     fn preprocessed_trace(&self) -> Option<RowMajorMatrix<F>> {
-        let cells = (0..AND_ROWS).flat_map(|i| fixed_row(RANGE_ROWS + i)[1..].to_vec()).map(F::from_u32).collect();
+        let cells = (0..AND_ROWS)
+            .flat_map(|i| fixed_row(RANGE_ROWS + i)[1..].to_vec())
+            .map(F::from_u32)
+            .collect();
         Some(RowMajorMatrix::new(cells, 3))
     }
     fn preprocessed_width(&self) -> usize {
@@ -120,11 +128,20 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for AndChip {
     fn eval(&self, b: &mut AB) {
         let main = b.main();
         let cols = AndCols::of(main.current_slice());
-        let entry: [AB::Expr; 3] = core::array::from_fn(|i| b.preprocessed().current_slice()[i].into());
+        let entry: [AB::Expr; 3] =
+            core::array::from_fn(|i| b.preprocessed().current_slice()[i].into());
         let [x, y, and] = entry;
         let zero = AB::Expr::ZERO;
-        LOOKUP.table_entry(b, [k::<AB>(TAG_AND), x.clone(), y.clone(), and, zero.clone(), zero.clone()], cols.mult);
-        LOOKUP.table_entry(b, [k::<AB>(TAG_BYTES), x, y, zero.clone(), zero.clone(), zero], cols.bytes_mult);
+        LOOKUP.table_entry(
+            b,
+            [k::<AB>(TAG_AND), x.clone(), y.clone(), and, zero.clone(), zero.clone()],
+            cols.mult,
+        );
+        LOOKUP.table_entry(
+            b,
+            [k::<AB>(TAG_BYTES), x, y, zero.clone(), zero.clone(), zero],
+            cols.bytes_mult,
+        );
     }
 }
 
@@ -181,6 +198,10 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for PublicChip {
         let roots = public[2..18].iter().cloned();
         MERKLE.send(b, [k::<AB>(TREE_DEPTH), AB::Expr::ZERO].into_iter().chain(roots), once());
         // public[18] is 0 or 1: the verifier checks it.
-        PUBLIC.receive(b, public[19..35].iter().cloned(), Count::bounded(first.clone() * public[18].clone(), 1));
+        PUBLIC.receive(
+            b,
+            public[19..35].iter().cloned(),
+            Count::bounded(first.clone() * public[18].clone(), 1),
+        );
     }
 }

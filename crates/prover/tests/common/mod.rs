@@ -5,16 +5,23 @@ use cairn_prover::check::{CheckError, Instance, check};
 use cairn_prover::config::{PARAMS, Params};
 use cairn_prover::program::Program;
 use cairn_prover::run::{PreparedShard, Run, RunError};
-use cairn_prover::shard::{ProvingKey, traces};
 pub use cairn_prover::selftest::*;
+use cairn_prover::shard::{ProvingKey, traces};
 use cairn_prover::trace::ShardLimits;
 use cairn_prover::verify::ExecutionProof;
 use cairn_vm::{Input, Instr, ProgramImage};
 use std::sync::Arc;
 
 /// Parameters for quick proofs: sound structure, few queries.
-pub const FAST: Params =
-    Params { num_queries: 8, lookup_pow: 0, ood_pow: 0, batch_pow: 0, commit_pow: 0, query_pow: 0, ..PARAMS };
+pub const FAST: Params = Params {
+    num_queries: 8,
+    lookup_pow: 0,
+    ood_pow: 0,
+    batch_pow: 0,
+    commit_pow: 0,
+    query_pow: 0,
+    ..PARAMS
+};
 
 /// A guest program of the repository.
 pub fn guest(name: &str) -> Arc<Program> {
