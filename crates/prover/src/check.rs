@@ -404,8 +404,8 @@ pub fn search_forgeries(
         (state >> 11) as usize % n.max(1)
     };
     let mut found = Vec::new();
-    // The initial time of a word and the time to which a version is brought forward are the prover's to choose.
-    let free = |chip: &Chip| matches!(chip, Chip::Boundary(_) | Chip::Gap(_));
+    // The initial time of a word, the time to which a version is brought forward, and how much of the memory tree is opened beyond need are the prover's to choose.
+    let free = |chip: &Chip| matches!(chip, Chip::Boundary(_) | Chip::Gap(_) | Chip::Merkle(_));
     for instance in instances.iter().filter(|i| {
         i.preprocessed.is_none() && i.chip.main_next_row_columns().is_empty() && !free(&i.chip)
     }) {
