@@ -81,8 +81,10 @@ fn fee_history(ctx: &Context, args: &mut Args<'_>) -> Result<FeeHistory> {
     if count == 0 {
         return Ok(FeeHistory::default());
     }
+    // The named block first: the head may grow between the two looks.
+    let named = if newest == BlockArg::Pending { None } else { Some(ctx.number(newest)?) };
     let head = ctx.head()?;
-    let newest = if newest == BlockArg::Pending { head } else { ctx.number(newest)? };
+    let newest = named.unwrap_or(head);
     if newest > head {
         return Err(ChainError::Halted(format!(
             "request beyond head block: requested {newest}, head {head}"
