@@ -13,8 +13,9 @@ export const token = JSON.parse(
   readFileSync(new URL("../../contracts/artifacts/TestERC20.json", import.meta.url)),
 );
 
-export function versionOf(name) {
-  const path = new URL(`./node_modules/${name}/package.json`, import.meta.url);
+// The version of a package, of the matrix itself or of a project in one of its folders.
+export function versionOf(name, folder = ".") {
+  const path = new URL(`./${folder}/node_modules/${name}/package.json`, import.meta.url);
   return JSON.parse(readFileSync(path)).version;
 }
 

@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync, mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { L2, account, assert, matrix, versionOf } from "./cell.mjs";
+import { L2, account, assert, matrix, network, versionOf } from "./cell.mjs";
 
 const { cell, end } = matrix("foundry", versionOf("@foundry-rs/cast"));
 const here = dirname(fileURLToPath(import.meta.url));
@@ -13,6 +13,8 @@ const key = account(3).key;
 const friend = "0x00000000000000000000000000000000f0a3d7e5";
 const work = mkdtempSync(join(tmpdir(), "cairn-foundry-"));
 const contracts = join(here, "../../contracts");
+// The repository's wrapper runs npm's solc: the one of these packages.
+process.env.NODE_PATH = join(here, "node_modules");
 
 function run(name, args, options = {}) {
   return execFileSync(bin(name), args, { encoding: "utf8", cwd: work, timeout: 110_000, ...options }).trim();
@@ -47,6 +49,26 @@ contract Deploy {
     }
 }
 `);
+mkdirSync(join(work, "test"));
+writeFileSync(join(work, "test/Counter.t.sol"), `// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.0;
+import "../src/Counter.sol";
+interface Vm { function envAddress(string calldata) external view returns (address); function expectRevert(bytes calldata) external; }
+contract CounterTest {
+    Vm constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
+    Counter live;
+    function setUp() public { live = Counter(vm.envAddress("COUNTER")); }
+    function testForkHasTheChainsState() public {
+        uint256 before = live.number();
+        require(before >= 8, "the state of the chain");
+        live.increment();
+        require(live.number() == before + 1, "incremented on the fork");
+        vm.expectRevert(bytes("refused"));
+        live.refuse();
+    }
+    function testForkKnowsTheChain() public view { require(block.chainid == ${network.l2.chain_id}, "chain id"); }
+}
+`);
 const solc = ["--offline", "--use", join(contracts, "forge-solc.cjs")];
 let counter;
 
@@ -78,6 +100,20 @@ await cell("cast revert reason", async () => {
 await cell("forge script --broadcast", async () => {
   const out = run("forge", ["script", ...solc, "script/Deploy.s.sol", "--rpc-url", L2, "--private-key", key, "--broadcast", "--slow"]);
   assert(out.includes("ONCHAIN EXECUTION COMPLETE"), out.slice(-500));
+});
+
+await cell("forge test --fork-url", async () => {
+  const out = run("forge", ["test", ...solc, "--fork-url", L2], { env: { ...process.env, COUNTER: counter } });
+  assert(out.includes("2 tests passed") || out.includes("2 passed"), out);
+});
+
+await cell("cast: blocks, storage, estimates, access lists", async () => {
+  assert(/^[0-9]+$/.test(run("cast", ["block-number", "--rpc-url", L2])), "a block number");
+  assert(JSON.parse(run("cast", ["block", "latest", "--json", "--rpc-url", L2])).hash.length === 66, "a block");
+  assert(BigInt(run("cast", ["storage", counter, "0", "--rpc-url", L2])) >= 8n, "the slot");
+  assert(Number(run("cast", ["estimate", counter, "increment()", "--rpc-url", L2])) > 21000, "an estimate");
+  assert(run("cast", ["access-list", counter, "increment()", "--rpc-url", L2]).includes("access list"), "an access list");
+  assert(run("cast", ["rpc", "web3_clientVersion", "--rpc-url", L2]).includes("cairn"), "the client");
 });
 
 await cell("cast run (replay with traces)", async () => {

@@ -1,8 +1,7 @@
 // zksync-ethers v6: the bridge both ways, as its documentation shows it.
-import { JsonRpcProvider } from "ethers";
+import { Contract, ContractFactory, JsonRpcProvider, Wallet as EthersWallet, parseEther } from "ethers";
 import { Provider, Wallet, utils } from "zksync-ethers";
 import { L1, L2, account, assert, matrix, network, token, until, versionOf } from "./cell.mjs";
-import { ContractFactory, parseEther } from "ethers";
 
 const { cell, end } = matrix("zksync-ethers", versionOf("zksync-ethers"));
 const l1 = new JsonRpcProvider(L1, undefined, { cacheTimeout: -1 });
@@ -15,6 +14,21 @@ await cell("provider reads", async () => {
   assert((await l2.getBridgehubContractAddress()).toLowerCase() === network.contracts.bridgehub.toLowerCase(), "the bridgehub");
   assert((await l2.l1ChainId()) === network.l1.chain_id, "the L1's chain id");
   assert((await wallet.getBalance()) > 0n, "a balance");
+});
+
+await cell("provider: contracts, fees, protocol", async () => {
+  const same = (a, b, what) => assert(a.toLowerCase() === b.toLowerCase(), what);
+  same(await l2.getMainContractAddress(), network.chain.address, "the chain's contract");
+  same(await l2.getBaseTokenContractAddress(), utils.ETH_ADDRESS_IN_CONTRACTS, "the base token");
+  same((await l2.getDefaultBridgeAddresses()).sharedL1, network.contracts.asset_router, "the asset router");
+  assert(await l2.isEthBasedChain(), "ETH is the base token");
+  assert((await l2.getGasPrice()) > 0n, "a gas price");
+  assert((await l2.getFeeParams()).V2.config.minimal_l2_gas_price > 0, "fee parameters");
+  assert((await l2.getProtocolVersion()).version_id > 0, "a protocol version");
+  const fee = await l2.estimateFee({ from: wallet.address, to: account(5).address, value: 1n });
+  assert(BigInt(fee.gasLimit) >= 21000n && BigInt(fee.maxFeePerGas) > 0n, "a fee");
+  const gas = await l2.estimateGasL1({ from: wallet.address, to: account(5).address, value: 1n });
+  assert(gas > 21000n, "gas of an L1 transaction");
 });
 
 await cell("deposit of ETH", async () => {
@@ -57,6 +71,75 @@ await cell("finalizeWithdrawal", async () => {
   await (await wallet.finalizeWithdrawal(withdrawal.hash)).wait();
   assert(await wallet.isWithdrawalFinalized(withdrawal.hash), "finalized after");
   assert((await erc20.balanceOf(wallet.address)) === 500n, "the tokens are back on L1");
+});
+
+await cell("transfer with Wallet.transfer", async () => {
+  const l2Token = await wallet.l2TokenAddress(await erc20.getAddress());
+  const friend = EthersWallet.createRandom().address;
+  await (await wallet.transfer({ to: friend, amount: 3n, overrides: { type: 2 } })).wait();
+  await (await wallet.transfer({ to: friend, token: l2Token, amount: 4n, overrides: { type: 2 } })).wait();
+  assert((await l2.getBalance(friend)) === 3n, "the ETH");
+  assert((await l2.getBalance(friend, "latest", l2Token)) === 4n, "the tokens");
+  const balances = await l2.getAllAccountBalances(friend);
+  assert(balances[l2Token] === 4n || balances[l2Token.toLowerCase()] === 4n, "in the list of balances");
+});
+
+await cell("details of transactions, blocks and batches", async () => {
+  const tx = await wallet.sendTransaction({ to: account(5).address, value: 1n, type: 2 });
+  const receipt = await tx.wait();
+  const details = await l2.getTransactionDetails(tx.hash);
+  assert(details.initiatorAddress.toLowerCase() === wallet.address.toLowerCase(), "the initiator");
+  const block = await l2.getBlockDetails(receipt.blockNumber);
+  assert(block.number === receipt.blockNumber, "the block");
+  const raw = await l2.getRawBlockTransactions(receipt.blockNumber);
+  assert(raw.length >= 1, "raw transactions");
+  const sealed = await until(async () => {
+    const { l1BatchNumber } = await l2.getTransactionReceipt(tx.hash);
+    return l1BatchNumber !== null && l1BatchNumber;
+  }, "the batch");
+  const [first, last] = await l2.getL1BatchBlockRange(sealed);
+  assert(first <= receipt.blockNumber && receipt.blockNumber <= last, "the batch's blocks");
+  assert((await l2.getL1BatchDetails(sealed)).number === sealed, "the batch");
+  const whole = await l2.getBlock(receipt.blockNumber, true);
+  assert(whole.l1BatchNumber === sealed && whole.prefetchedTransactions.length >= 1, "the block's own fields");
+});
+
+await cell("message to L1, proven on L1", async () => {
+  const messenger = new Contract(utils.L1_MESSENGER_ADDRESS, utils.L1_MESSENGER, wallet);
+  const tx = await messenger.sendToL1("0x68656c6c6f", { type: 2 });
+  const receipt = await tx.wait();
+  const ready = async () => {
+    const proof = await l2.getLogProof(tx.hash);
+    const current = await l2.getTransactionReceipt(tx.hash);
+    return proof && (await l2.getL1BatchDetails(current.l1BatchNumber)).executeTxHash && [proof, current];
+  };
+  const [proof, { l1BatchNumber, l1BatchTxIndex }] = await until(ready, "the batch's execution");
+  const bridgehub = await wallet.getBridgehubContract();
+  const message = { txNumberInBatch: l1BatchTxIndex, sender: wallet.address, data: "0x68656c6c6f" };
+  const chain = network.l2.chain_id;
+  const holds = (m) => bridgehub.proveL2MessageInclusion(chain, l1BatchNumber, proof.id, m, proof.proof);
+  assert(await holds(message), "the message is in the batch");
+  let forged = false;
+  try {
+    forged = await holds({ ...message, data: "0x68656c6c70" });
+  } catch {
+    // Refused by an error is refused.
+  }
+  assert(!forged && receipt.status === 1, "another message is not");
+});
+
+await cell("claimFailedDeposit", async () => {
+  const before = await erc20.balanceOf(wallet.address);
+  // Too little gas for the rollup to mint with: the operation fails there.
+  const deposit = await wallet.deposit({
+    token: await erc20.getAddress(), amount: 50n, approveERC20: true, l2GasLimit: 60_000n,
+  });
+  const { hash } = await l2.getL2TransactionFromPriorityOp(await l1.getTransaction(deposit.hash));
+  const failed = await until(() => l2.getTransactionReceipt(hash), "the receipt");
+  assert(failed.status === 0, "the deposit failed");
+  await until(async () => (await l2.getBlock("finalized")).number >= failed.blockNumber, "finality");
+  await (await wallet.claimFailedDeposit(hash)).wait();
+  assert((await erc20.balanceOf(wallet.address)) === before, "the tokens are back");
 });
 
 end();

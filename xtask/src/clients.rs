@@ -1,120 +1,199 @@
 //! The client matrix: unmodified client packages against the real binary, each flow one JSON line.
 
+mod readme;
+
 use std::{
     error::Error,
     fs,
     io::{BufRead, BufReader},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Instant,
 };
 
-use crate::{root, run as run_command};
+use crate::{root, run as run_command, setup};
 
-type Outcome = Result<(), Box<dyn Error>>;
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
-/// Node.js scripts of the matrix, in order.
-const SCRIPTS: [&str; 4] = ["ethers.mjs", "viem.mjs", "foundry.mjs", "zksync-ethers.mjs"];
-/// The Python client's package.
-const WEB3: &str = "web3==8.0.0";
+/// Folders with npm packages of their own: Hardhat 2 and 3 cannot share one.
+const FOLDERS: [&str; 3] = [".", "hardhat2", "hardhat3"];
+/// The Python packages.
+const PYTHON: [&str; 2] = ["web3==8.0.0", "vyper==0.4.3"];
+/// The scripts of the matrix, those that take longest first.
+const SCRIPTS: [&str; 11] = [
+    "zksync-ethers.mjs",
+    "demo_on_anvil",
+    "openzeppelin.mjs",
+    "foundry.mjs",
+    "hardhat2.mjs",
+    "hardhat3.mjs",
+    "viem.mjs",
+    "vyper_contracts.py",
+    "uniswap.mjs",
+    "web3py.py",
+    "ethers.mjs",
+];
+/// Scripts that run at a time. They mostly wait for blocks and batches.
+const LANES: usize = 3;
 
-/// Runs the matrix: `--json` prints only the cells, `--built` takes the binary as the last build left it. Fails when a cell does.
+/// Runs the matrix: `--json` prints only the cells, `--built` takes the binary that the last build left beside this one, `--only NAME` runs one
+/// script, `--readme` writes the matrix into the README. Fails when a cell does.
 pub fn run(args: &[&str]) -> Outcome {
-    let quiet = args.contains(&"--json");
     let here = root().join("tests/clients");
-    run_command(
-        Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).arg("--prefix").arg(&here),
-    )?;
-    let python = python(&here)?;
+    let python = install(&here)?;
     if !args.contains(&"--built") {
         run_command(Command::new(env!("CARGO")).args(["build", "--locked", "--package", "cairn"]))?;
     }
+    let only = args.iter().position(|a| *a == "--only").and_then(|at| args.get(at + 1));
     let network = Network::start()?;
-    let mut failed = Vec::new();
-    for script in SCRIPTS {
-        let mut command = Command::new("node");
-        command.arg(here.join(script));
-        cells(command, &network.description, quiet, &mut failed)?;
-    }
-    let mut command = Command::new(python);
-    command.arg(here.join("web3_client.py"));
-    cells(command, &network.description, quiet, &mut failed)?;
+    let matrix = Matrix {
+        here,
+        python,
+        network: network.description.clone(),
+        quiet: args.contains(&"--json"),
+        cells: Mutex::default(),
+        failed: Mutex::default(),
+    };
+    let scripts: Vec<&str> =
+        SCRIPTS.into_iter().filter(|s| only.is_none_or(|name| s.starts_with(name))).collect();
+    matrix.run(&scripts);
     drop(network);
-    demo_on_anvil(&here, &mut failed)?;
-    if failed.is_empty() {
+    let (cells, failed) = (take(&matrix.cells), take(&matrix.failed));
+    if args.contains(&"--readme") && only.is_none() {
+        readme::write(&cells)?;
+    }
+    if !failed.is_empty() {
+        return Err(format!("{} cells failed:\n{}", failed.len(), failed.join("\n")).into());
+    }
+    if !matrix.quiet {
+        println!("{} passed, 0 failed", cells.len());
+    }
+    Ok(())
+}
+
+/// Installs every package that the matrix needs; gives the Python interpreter.
+fn install(here: &Path) -> Outcome<PathBuf> {
+    for folder in FOLDERS {
+        setup::npm_packages(&here.join(folder))?;
+    }
+    setup::python_packages(&here.join("node_modules/.python"), &PYTHON)
+}
+
+fn take<T: Default>(from: &Mutex<T>) -> T {
+    std::mem::take(&mut *from.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+/// The binary of the build that this program is from.
+fn binary() -> Outcome<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name("cairn");
+    if path.exists() { Ok(path) } else { Err(format!("{} is not built", path.display()).into()) }
+}
+
+/// A running matrix.
+struct Matrix {
+    here: PathBuf,
+    python: PathBuf,
+    network: String,
+    quiet: bool,
+    cells: Mutex<Vec<String>>,
+    failed: Mutex<Vec<String>>,
+}
+
+impl Matrix {
+    fn run(&self, scripts: &[&str]) {
+        let next = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..LANES.min(scripts.len()) {
+                scope.spawn(|| {
+                    while let Some(script) = scripts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let started = Instant::now();
+                        if let Err(e) = self.script(script) {
+                            self.fail(format!("{script}: {e}"));
+                        }
+                        eprintln!("{script}: {:.0} s", started.elapsed().as_secs_f64());
+                    }
+                });
+            }
+        });
+    }
+
+    fn fail(&self, what: String) {
+        self.failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(what);
+    }
+
+    fn cell(&self, line: String) {
+        println!("{line}");
+        if !is_true(&line) {
+            self.fail(line.clone());
+        }
+        self.cells.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(line);
+    }
+
+    /// Runs one script and passes its cells on.
+    fn script(&self, script: &str) -> Outcome {
+        if script == "demo_on_anvil" {
+            return self.demo_on_anvil();
+        }
+        let interpreter =
+            if script.ends_with(".py") { self.python.clone() } else { PathBuf::from("node") };
+        let mut child = Command::new(interpreter)
+            .arg(self.here.join(script))
+            .env("CAIRN_NETWORK", &self.network)
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let out = child.stdout.take().ok_or("no output")?;
+        let (mut any, mut bad) = (false, false);
+        for line in BufReader::new(out).lines() {
+            let line = line?;
+            if line.starts_with("{\"client\"") {
+                (any, bad) = (true, bad || !is_true(&line));
+                self.cell(line);
+            } else if !self.quiet {
+                println!("{line}");
+            }
+        }
+        let status = child.wait()?;
+        if !any || (!status.success() && !bad) {
+            return Err(format!("ended with {status}").into());
+        }
         Ok(())
-    } else {
-        Err(format!("{} cells failed:\n{}", failed.len(), failed.join("\n")).into())
     }
-}
 
-/// The whole demo with Foundry's anvil as L1.
-fn demo_on_anvil(here: &Path, failed: &mut Vec<String>) -> Outcome {
-    const PORT: &str = "18545";
-    let mut anvil = Command::new(here.join("node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"))
-        .args(["--port", PORT, "--block-time", "1", "--mixed-mining"])
-        .args(["--slots-in-an-epoch", "1", "--silent"])
-        .spawn()?;
-    // The demo itself tries again while the port is not open yet.
-    let url = format!("http://127.0.0.1:{PORT}");
-    let output = Command::new(root().join("target/debug/cairn"))
-        .args(["demo", "--json", "--l1", &url])
-        .output();
-    anvil.kill()?;
-    anvil.wait()?;
-    let output = output?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let ok =
-        output.status.success() && text.lines().last().is_some_and(|l| l.contains("\"ok\":true"));
-    let cell = format!(
-        "{{\"client\":\"anvil\",\"version\":\"1.7.1\",\"flow\":\"the demo with anvil as its L1\",\"ok\":{ok}}}"
-    );
-    println!("{cell}");
-    if !ok {
-        failed.push(format!("{cell}\n{text}{}", String::from_utf8_lossy(&output.stderr)));
-    }
-    Ok(())
-}
-
-/// A virtual environment with web3.py, made once.
-fn python(here: &Path) -> Result<PathBuf, Box<dyn Error>> {
-    let venv = here.join("node_modules/.python");
-    let python = venv.join("bin/python");
-    if !venv.join("ready").exists() {
-        run_command(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-        run_command(Command::new(&python).args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            WEB3,
-        ]))?;
-        fs::write(venv.join("ready"), WEB3)?;
-    }
-    Ok(python)
-}
-
-/// Runs one client and passes its cells on.
-fn cells(mut command: Command, network: &str, quiet: bool, failed: &mut Vec<String>) -> Outcome {
-    let mut child = command.env("CAIRN_NETWORK", network).stdout(Stdio::piped()).spawn()?;
-    let out = child.stdout.take().ok_or("no output")?;
-    let mut any = false;
-    for line in BufReader::new(out).lines() {
-        let line = line?;
-        let is_cell = line.starts_with("{\"client\"") || line.starts_with("{\"client\":");
-        any |= is_cell;
-        if is_cell && !line.contains("\"ok\":true") && !line.contains("\"ok\": true") {
-            failed.push(line.clone());
+    /// The whole demo with Foundry's anvil as L1.
+    fn demo_on_anvil(&self) -> Outcome {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
+        let anvil = self.here.join("node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil");
+        let mut anvil = Command::new(anvil)
+            .args(["--port", &port, "--block-time", "1", "--mixed-mining"])
+            .args(["--slots-in-an-epoch", "1", "--silent"])
+            .spawn()?;
+        // The demo itself tries again while the port is not open yet.
+        let url = format!("http://127.0.0.1:{port}");
+        let output = Command::new(binary()?).args(["demo", "--json", "--l1", &url]).output();
+        anvil.kill()?;
+        anvil.wait()?;
+        let output = output?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let ok = output.status.success()
+            && text.lines().last().is_some_and(|l| l.contains("\"ok\":true"));
+        if !ok {
+            eprintln!("{text}{}", String::from_utf8_lossy(&output.stderr));
         }
-        if is_cell || !quiet {
-            println!("{line}");
-        }
+        self.cell(format!(
+            "{{\"client\":\"anvil\",\"version\":\"1.7.1\",\"flow\":\"the demo with anvil as its L1\",\"ok\":{ok}}}"
+        ));
+        Ok(())
     }
-    let status = child.wait()?;
-    if !any || (!status.success() && failed.is_empty()) {
-        failed.push(format!("{command:?} ended with {status}"));
-    }
-    Ok(())
+}
+
+fn is_true(cell: &str) -> bool {
+    cell.contains("\"ok\":true") || cell.contains("\"ok\": true")
 }
 
 /// A network of the binary's own, in a folder that goes with it.
@@ -125,10 +204,10 @@ struct Network {
 }
 
 impl Network {
-    fn start() -> Result<Self, Box<dyn Error>> {
+    fn start() -> Outcome<Self> {
         let dir = std::env::temp_dir().join(format!("cairn-clients-{}", std::process::id()));
         fs::create_dir_all(&dir)?;
-        let mut process = Command::new(root().join("target/debug/cairn"))
+        let mut process = Command::new(binary()?)
             .args(["up", "--json", "--port", "0", "--l1-port", "0", "--data-dir"])
             .arg(&dir)
             .stdout(Stdio::piped())

@@ -9,6 +9,8 @@ use std::{
     process::Command,
 };
 
+use crate::setup;
+
 const USAGE: &str = "usage: cargo xtask contracts build | check | test [forge test arguments]";
 
 /// Runs one of the commands above.
@@ -19,11 +21,11 @@ pub fn run<S: AsRef<str>>(args: &[S]) -> Result<(), Box<dyn Error>> {
     let dir = contracts_dir();
     match args.first().map(AsRef::as_ref) {
         Some("build") => {
-            install(&dir)?;
+            install()?;
             call(Command::new("node").arg("build.mjs").current_dir(&dir))
         }
         Some("check") => {
-            install(&dir)?;
+            install()?;
             call(Command::new("node").args(["build.mjs", "--check"]).current_dir(&dir))?;
             call(
                 Command::new("node")
@@ -32,7 +34,7 @@ pub fn run<S: AsRef<str>>(args: &[S]) -> Result<(), Box<dyn Error>> {
             )
         }
         Some("test") => {
-            install(&dir)?;
+            install()?;
             forge_test(&dir, &args[1..])
         }
         _ => Err(USAGE.into()),
@@ -43,17 +45,9 @@ fn contracts_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../contracts")
 }
 
-/// Installs the locked npm packages when they are missing or older than the lock file.
-fn install(dir: &Path) -> Result<(), Box<dyn Error>> {
-    let modified = |path: &str| dir.join(path).metadata().and_then(|m| m.modified()).ok();
-    let stale = match (modified("node_modules/.package-lock.json"), modified("package-lock.json")) {
-        (Some(installed), Some(locked)) => installed < locked,
-        _ => true,
-    };
-    if !stale {
-        return Ok(());
-    }
-    call(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(dir))
+/// Installs the npm packages of the contracts: compiler, libraries, Foundry.
+fn install() -> Result<(), Box<dyn Error>> {
+    setup::npm_packages(&contracts_dir())
 }
 
 fn forge_test<S: AsRef<str>>(dir: &Path, args: &[S]) -> Result<(), Box<dyn Error>> {

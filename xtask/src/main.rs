@@ -4,6 +4,7 @@ mod clients;
 mod contracts;
 mod fuzz;
 mod guest;
+mod setup;
 
 use std::{
     error::Error,
@@ -17,7 +18,7 @@ const HELP: &str = "cargo xtask <task>
 
   test               every test: sets up what it needs (Rust, Foundry, clients)
   ci                 test, formatting, clippy, artifacts up to date
-  clients [--json]   the client matrix: stock clients against the real binary
+  clients [--json] [--built] [--only NAME] [--readme]   the client matrix: stock clients against the real binary
   fuzz [seconds]     every fuzz target for a short while
   contracts build|check|test   Solidity: artifacts from sources, compare with what is committed, Foundry tests
   guest build|check  the guest programs: build reproducibly, compare with what is committed
@@ -57,7 +58,8 @@ fn test(rest: &[&str]) -> Outcome {
     if !rest.is_empty() {
         return Ok(());
     }
-    contracts::run(&["test"])
+    contracts::run(&["test"])?;
+    clients::run(&["--built"])
 }
 
 fn ci() -> Outcome {
