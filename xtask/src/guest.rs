@@ -67,6 +67,19 @@ fn build() -> Outcome {
             if unchanged { "unchanged" } else { "written" }
         );
     }
+    write_program_id()
+}
+
+/// Writes the id of the batch program beside it: the node needs it at once, and computing it takes seconds.
+fn write_program_id() -> Outcome {
+    let id = output(
+        Command::new(env!("CARGO"))
+            .args(["run", "--quiet", "-p", "cairn-prover", "--example", "program_id", "--"])
+            .arg(artifact("batch")?)
+            .current_dir(root()?),
+    )?;
+    fs::write(root()?.join("guest/elf/batch.id"), &id)?;
+    println!("batch: program id {}", id.trim());
     Ok(())
 }
 

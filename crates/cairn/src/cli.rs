@@ -2,7 +2,7 @@
 
 use std::{error::Error, net::IpAddr, path::PathBuf, process::ExitCode};
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use clap::{Args, Parser, Subcommand};
 
 /// An EVM-equivalent ZK rollup, its L1 and its bridge, whole on one machine.
@@ -25,6 +25,12 @@ pub enum Command {
     L1(L1Args),
     /// Rebuilds a chain's whole state in an empty directory from L1 alone
     Recover(RecoverArgs),
+    /// Proves a batch: executes its witness in the virtual machine and makes the validity proof
+    Prove(ProveArgs),
+    /// Verifies a batch's validity proof from the proof, the program id and the public input alone
+    Verify(VerifyArgs),
+    /// Writes a sealed batch's witness to a file, from a data directory whose node is stopped
+    Witness(WitnessArgs),
     /// Measures the node
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -41,6 +47,9 @@ pub struct DemoArgs {
     /// Use this L1 (an HTTP URL, e.g. of anvil) instead of the embedded one; its development accounts must be funded
     #[arg(long, value_name = "URL")]
     pub l1: Option<String>,
+    /// Make no validity proofs (they take most of the time)
+    #[arg(long)]
+    pub no_prove: bool,
     /// Keep the network's data here instead of in a temporary folder
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -67,6 +76,9 @@ pub struct UpArgs {
     /// Chain id of the rollup
     #[arg(long, default_value_t = DEFAULT_CHAIN_ID)]
     pub chain_id: u64,
+    /// Prove every batch in the background
+    #[arg(long)]
+    pub prove: bool,
     /// L1 blocks above a deposit before the rollup takes it
     #[arg(long, default_value_t = 0)]
     pub confirmations: u64,
@@ -116,6 +128,57 @@ pub struct RecoverArgs {
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `cairn prove`.
+#[derive(Debug, Args)]
+pub struct ProveArgs {
+    /// The batch's witness (see `cairn witness`)
+    #[arg(long, value_name = "FILE")]
+    pub batch: PathBuf,
+    /// Where the proof goes [default: the witness's name with `.proof`]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Where finished shards are kept; several processes may share it, and a killed one goes on [default: the witness's name with `.work`]
+    #[arg(long, value_name = "DIR")]
+    pub work_dir: Option<PathBuf>,
+    /// Prove nothing; show where the guest program's cycles go
+    #[arg(long, conflicts_with = "json")]
+    pub profile: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `cairn verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The proof
+    #[arg(long, value_name = "FILE")]
+    pub proof: PathBuf,
+    /// The batch's public input, as L1 computes it
+    #[arg(long, value_name = "HASH")]
+    pub public_input: B256,
+    /// The guest program [default: the one in this binary]
+    #[arg(long, value_name = "HASH")]
+    pub program_id: Option<B256>,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `cairn witness`.
+#[derive(Debug, Args)]
+pub struct WitnessArgs {
+    /// The node's data directory
+    #[arg(long, value_name = "DIR", default_value = ".cairn")]
+    pub data_dir: PathBuf,
+    /// Which batch
+    #[arg(long)]
+    pub number: u64,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
 }
 
 /// What `cairn bench` measures.
@@ -173,7 +236,9 @@ impl Cli {
             Command::Doctor(a) => a.json,
             Command::Recover(a) => a.json,
             Command::Bench(BenchCommand::Rpc(a)) => a.json,
-            Command::L1(_) => false,
+            Command::Prove(a) => a.json,
+            Command::Verify(a) => a.json,
+            Command::L1(_) | Command::Witness(_) => false,
         }
     }
 
@@ -187,6 +252,9 @@ impl Cli {
             Command::Up(args) => crate::node::up(args).await,
             Command::L1(args) => crate::roles::run_l1(args).await,
             Command::Recover(args) => crate::recover::run(args).await,
+            Command::Prove(args) => crate::prove::prove(args),
+            Command::Verify(args) => crate::prove::verify(args),
+            Command::Witness(args) => crate::prove::witness(args),
             Command::Bench(BenchCommand::Rpc(args)) => crate::bench_rpc::run(args).await,
             Command::Doctor(args) => crate::doctor::run(args).await,
         }

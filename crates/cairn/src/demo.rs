@@ -1,11 +1,12 @@
 //! `cairn demo`: everything at work once, checked to the last wei.
 
-use std::{collections::BTreeMap, error::Error, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, error::Error, path::PathBuf, process::ExitCode, time::Duration};
 
 use alloy_primitives::{Address, B256, Bytes, U256, utils::format_ether};
 use alloy_signer_local::PrivateKeySigner;
 use alloy_sol_types::SolValue;
 use cairn_primitives::{address, config::asset_id};
+use cairn_prover::verify::{self, ExecutionProof};
 use cairn_settlement::{
     artifacts::artifact,
     bindings::{Erc20, L2AssetRouter, L2BaseToken},
@@ -17,8 +18,10 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::DemoArgs,
-    l2_client::{BatchView, L2Client},
+    guest,
+    l2_client::{BatchView, L2Client, ProvingView},
     node::{Node, NodeConfig},
+    prover_role,
     report::Report,
 };
 
@@ -28,6 +31,9 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Longest wait for a batch to be final.
 const FINALITY_PATIENCE: Duration = Duration::from_secs(600);
+
+/// Longest wait for a batch's validity proof.
+const PROOF_PATIENCE: Duration = Duration::from_secs(1_800);
 
 /// One ether in wei.
 const ETHER: u128 = 1_000_000_000_000_000_000;
@@ -45,8 +51,11 @@ pub async fn run(args: DemoArgs) -> Outcome<ExitCode> {
     };
     report.heading("Cairn: a rollup, its L1 and its bridge on this machine");
     report.wait("starting");
-    let node = Node::start(NodeConfig::demo(data_dir, args.l1.clone())).await?;
-    let outcome = Demo::new(&node, &mut report).await?.run().await;
+    let prove = !args.no_prove;
+    let config = NodeConfig { prove, ..NodeConfig::demo(data_dir.clone(), args.l1.clone()) };
+    let node = Node::start(config).await?;
+    let proofs = prove.then_some(data_dir);
+    let outcome = Demo::new(&node, &mut report, proofs).await?.run().await;
     let stopped = node.stop().await;
     let l1 = args.l1.as_deref().unwrap_or("embedded");
     match outcome {
@@ -78,6 +87,8 @@ struct Demo<'a> {
     /// A fresh account on L1: what arrives there is exactly what was withdrawn.
     receiver: Address,
     seen: BTreeMap<u64, &'static str>,
+    /// Data directory whose prover's proofs are awaited.
+    proofs: Option<PathBuf>,
 }
 
 /// A withdrawal under way.
@@ -88,7 +99,7 @@ struct Withdrawal {
 }
 
 impl<'a> Demo<'a> {
-    async fn new(node: &'a Node, report: &'a mut Report) -> Outcome<Self> {
+    async fn new(node: &'a Node, report: &'a mut Report, proofs: Option<PathBuf>) -> Outcome<Self> {
         let l2 = L2Client::connect(&node.l2_url()).await?;
         let l1 = L1::connect(node.l1_url(), Some(node.network().ecosystem.l1_chain_id)).await?;
         let user = node.keys().rich[0].clone();
@@ -101,6 +112,7 @@ impl<'a> Demo<'a> {
             node,
             report,
             seen: BTreeMap::new(),
+            proofs,
         })
     }
 
@@ -126,7 +138,9 @@ impl<'a> Demo<'a> {
             self.finalize(w).await?;
         }
         self.check_l1(token).await?;
-        let batches = self.batches(last).await?;
+        let proofs = self.check_proofs(last).await?;
+        let mut batches = self.batches(last).await?;
+        batches.iter_mut().zip(proofs).for_each(|(batch, proof)| batch["proof"] = proof);
         Ok(json!({
             "chain_id": self.node.network().config.chain_id,
             "batches": batches,
@@ -424,6 +438,61 @@ impl<'a> Demo<'a> {
         );
         self.report.event("l1_balances", fields, &words);
         Ok(())
+    }
+
+    /// Waits for every batch's validity proof and verifies it from the proof, the program id and the public input on L1's record alone.
+    async fn check_proofs(&mut self, last: u64) -> Outcome<Vec<Value>> {
+        let Some(dir) = self.proofs.clone() else { return Ok(Vec::new()) };
+        self.report.heading("Validity proofs, made beside all this");
+        let mut proofs = Vec::new();
+        for number in 1..=last {
+            let made = self.await_proof(number).await?;
+            let bytes = std::fs::read(prover_role::proof_path(&dir, number))?;
+            let public_input = self.node.public_input(number)?;
+            let verified = tokio::task::spawn_blocking(move || -> Result<(), String> {
+                let proof: ExecutionProof =
+                    verify::decode(&bytes, verify::MAX_PROOF_BYTES).map_err(|e| e.to_string())?;
+                verify::verify(&guest::program_id(), &public_input, &proof)
+                    .map_err(|e| e.to_string())
+            });
+            verified.await??;
+            let seconds = made.spent_ms as f64 / 1000.0;
+            let fields = json!({
+                "number": number, "cycles": made.cycles, "shards": made.shards, "bytes": made.proof_bytes,
+                "seconds": seconds, "public_input": public_input, "program_id": guest::program_id(),
+                "proven_bits": cairn_prover::security::report().bits, "verified": true,
+            });
+            let words = format!(
+                "batch {number}: {} cycles proven in {} shards, {seconds:.1} s; verified against its public input",
+                made.cycles, made.shards
+            );
+            self.report.event("proof", fields.clone(), &words);
+            proofs.push(fields);
+        }
+        Ok(proofs)
+    }
+
+    async fn await_proof(&mut self, number: u64) -> Outcome<ProvingView> {
+        let deadline = tokio::time::Instant::now() + PROOF_PATIENCE;
+        loop {
+            self.node.check()?;
+            let batch = self.l2.batch(number).await?.ok_or("a batch vanished")?;
+            match batch.proving {
+                Some(p) if p.status == "proven" => return Ok(p),
+                Some(p) if p.status == "failed" => {
+                    let reason = p.failure.unwrap_or_default();
+                    return Err(format!("batch {number} cannot be proven: {reason}").into());
+                }
+                Some(p) => self
+                    .report
+                    .wait(&format!("batch {number}: {} of {} shards proven", p.done, p.shards)),
+                None => self.report.wait(&format!("batch {number} waits for the prover")),
+            }
+            if tokio::time::Instant::now() > deadline {
+                return Err(format!("no proof within {} s", PROOF_PATIENCE.as_secs()).into());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// The deposits with the status of the batches that hold them.

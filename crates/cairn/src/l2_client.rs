@@ -56,6 +56,29 @@ pub struct BatchView {
     pub prove_tx: Option<B256>,
     /// L1 transaction of the execution.
     pub execute_tx: Option<B256>,
+    /// Its validity proof, once a prover has taken it.
+    pub proving: Option<ProvingView>,
+}
+
+/// How far a batch's validity proof is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProvingView {
+    /// `proving`, `proven` or `failed`.
+    pub status: String,
+    /// Cycles of the execution.
+    pub cycles: u64,
+    /// Shards of the execution.
+    pub shards: u32,
+    /// Shards that have a proof.
+    pub done: u32,
+    /// Milliseconds spent.
+    pub spent_ms: u64,
+    /// Bytes of the whole proof.
+    pub proof_bytes: u64,
+    /// Why it failed.
+    #[serde(default)]
+    pub failure: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -66,6 +89,8 @@ struct BatchDetails {
     commit_tx_hash: Option<B256>,
     prove_tx_hash: Option<B256>,
     execute_tx_hash: Option<B256>,
+    #[serde(default)]
+    proving: Option<ProvingView>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -183,6 +208,7 @@ impl L2Client {
                 commit_tx: d.commit_tx_hash,
                 prove_tx: d.prove_tx_hash,
                 execute_tx: d.execute_tx_hash,
+                proving: d.proving,
             }
         }))
     }

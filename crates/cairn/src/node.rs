@@ -4,7 +4,7 @@ use std::{
     error::Error,
     fs, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -33,9 +33,11 @@ use tokio::{sync::watch, task::JoinSet};
 use crate::{
     cli::{DEFAULT_CHAIN_ID, DEFAULT_L1_CHAIN_ID, UpArgs},
     genesis::{self, PredeployError},
+    guest,
     keys::{DevKeys, MNEMONIC},
     l2_client::{ClientError, L2Client},
     network::{Network, NetworkError},
+    prover_role::{self, ProverError},
     roles::{interrupted, l1_config},
     source::{LocalAttestation, NodeBatches, NodePriority},
 };
@@ -100,6 +102,9 @@ pub enum NodeError {
     /// The attester.
     #[error(transparent)]
     Attest(#[from] AttestError),
+    /// The prover.
+    #[error(transparent)]
+    Prover(#[from] ProverError),
     /// The bridge, while development accounts are funded.
     #[error("funding the development accounts: {0}")]
     Bridge(#[from] cairn_settlement::bridge::BridgeError),
@@ -130,6 +135,8 @@ pub struct NodeConfig {
     pub batch_age: Duration,
     /// Give the development accounts ETH on L2.
     pub fund_accounts: bool,
+    /// Prove every batch in the background.
+    pub prove: bool,
 }
 
 impl NodeConfig {
@@ -145,6 +152,7 @@ impl NodeConfig {
             confirmations: 0,
             batch_age: Duration::from_secs(1),
             fund_accounts: false,
+            prove: true,
         }
     }
 
@@ -158,6 +166,7 @@ impl NodeConfig {
             confirmations: args.confirmations,
             batch_age: Duration::from_secs(2),
             fund_accounts: true,
+            prove: args.prove,
         }
     }
 }
@@ -240,6 +249,14 @@ impl Node {
         self.rpc.ws_url()
     }
 
+    /// Public input of a sealed batch.
+    ///
+    /// # Errors
+    /// [`NodeError::Storage`], when there is no such batch.
+    pub fn public_input(&self, number: u64) -> Result<B256, NodeError> {
+        Ok(self.sequencer.storage().batch_info(number)?.publicInput)
+    }
+
     /// Fails when a role ended on an error.
     ///
     /// # Errors
@@ -285,16 +302,22 @@ impl Node {
             Attester::new(local, signer, l1_chain_id, chain.verifier, re_execute(), POLL);
         let first = storage.batch_heads().proven + 1;
         let wallet = L1Wallet::new(l1, self.keys.operator.clone());
-        let batches = Arc::new(NodeBatches(storage));
+        let batches = Arc::new(NodeBatches(storage.clone()));
         let settler = Settler::new(wallet, chain.address, batches, pool, POLL);
 
         let stop = || self.stop.subscribe();
-        let (a, b, c) = (stop(), stop(), stop());
+        let (a, b, c, d) = (stop(), stop(), stop(), stop());
         self.role("the L1 watcher", async move { watcher.run(a).await.map_err(NodeError::from) });
         self.role(
             "the attester",
             async move { attester.run(first, b).await.map_err(NodeError::from) },
         );
+        if config.prove {
+            let data_dir = config.data_dir.clone();
+            self.role("the prover", async move {
+                prover_role::run(storage, data_dir, d).await.map_err(NodeError::from)
+            });
+        }
         self.role("settlement", async move {
             settler.backfill().await?;
             settler.run(c).await.map_err(NodeError::from)
@@ -400,7 +423,7 @@ async fn create_network(
         admin: keys.deployer.address(),
         validator: keys.operator.address(),
         verifier,
-        program_id: program_id(),
+        program_id: guest::program_id(),
         genesis_root: info.stateRoot,
         genesis_leaves: info.leafCount,
         genesis_block_hash: info.lastBlockHash,
@@ -408,11 +431,6 @@ async fn create_network(
     };
     let deployment = create_chain(&wallet, &ecosystem, &chain).await?;
     Ok(Network::new(ecosystem, deployment, chain_config, fee_params, genesis_timestamp))
-}
-
-/// Program that proofs must be of. Attesters re-execute natively and prove no program.
-fn program_id() -> B256 {
-    B256::ZERO
 }
 
 fn open_chain(
@@ -424,11 +442,25 @@ fn open_chain(
     let storage = cairn_sequencer::open_storage(config.data_dir.join("l2"), &genesis)?;
     let mut settings = SequencerConfig::new(network.config.clone(), keys.operator.address());
     settings.fees = network.fee_params;
-    settings.guest_program_id = program_id();
+    settings.guest_program_id = guest::program_id();
     settings.batches.max_age = Some(config.batch_age);
     settings.dev = true;
     let sequencer = Sequencer::start(settings, storage.clone())?;
     Ok((storage, sequencer))
+}
+
+/// The storage of a data directory whose node is stopped.
+///
+/// # Errors
+/// [`NodeError`], among them that another process has it open.
+pub fn open_stopped(data_dir: &Path) -> Result<Storage, NodeError> {
+    let missing = || NodeError::Io {
+        path: data_dir.display().to_string(),
+        error: io::Error::new(io::ErrorKind::NotFound, "no network has been started in it"),
+    };
+    let network = Network::load(data_dir)?.ok_or_else(missing)?;
+    let genesis = genesis::genesis(&network.config, &network.ecosystem, network.genesis_timestamp)?;
+    Ok(cairn_sequencer::open_storage(data_dir.join("l2"), &genesis)?)
 }
 
 async fn serve(

@@ -147,6 +147,11 @@ impl Job {
         &self.key
     }
 
+    /// Gives the key back, for the next job of the same program.
+    pub fn into_key(self) -> ProvingKey {
+        self.key
+    }
+
     /// How far the work is.
     pub fn progress(&self) -> Progress {
         let total = self.run.shards();

@@ -189,6 +189,32 @@ pub struct SettlementDetails {
     pub base_system_contracts_hashes: BaseSystemContracts,
     /// Protocol version, e.g. `Version29`.
     pub protocol_version: Option<String>,
+    /// The validity proof of a batch, once a prover has taken it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proving: Option<Proving>,
+}
+
+/// How far a batch's validity proof is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Proving {
+    /// `proving`, `proven` or `failed`.
+    pub status: &'static str,
+    /// The guest program.
+    pub program_id: B256,
+    /// Cycles of the batch's execution in the virtual machine.
+    pub cycles: u64,
+    /// Shards of the execution.
+    pub shards: u32,
+    /// Shards that have a proof.
+    pub done: u32,
+    /// Milliseconds spent.
+    pub spent_ms: u64,
+    /// Bytes of the whole proof (0 until it is complete).
+    pub proof_bytes: u64,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// EraVM's base contracts: zero on an EVM chain, and clients expect the fields.

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::db::{Storage, decode, encode};
 use crate::error::{Result, StorageError};
-use crate::model::{BatchRecord, L1Tx, SettlementRecord};
+use crate::model::{BatchRecord, L1Tx, ProvingRecord, SettlementRecord};
 use crate::tree::{TreeWrites, write_tree};
 
 const BATCHES: TableDefinition<u64, &[u8]> = TableDefinition::new("batches");
@@ -20,6 +20,9 @@ const LOGS: TableDefinition<u64, &[u8]> = TableDefinition::new("l2_to_l1_logs");
 const PROOFS: TableDefinition<(u64, &str), &[u8]> = TableDefinition::new("proofs");
 const CURSORS: TableDefinition<&str, &[u8]> = TableDefinition::new("cursors");
 const GENESIS: TableDefinition<u64, &[u8]> = TableDefinition::new("genesis_batch");
+
+/// Name under which a batch's [`ProvingRecord`] is kept among its proofs.
+const PROVING: &str = "proving";
 
 /// Largest witness that is stored, in bytes.
 pub const MAX_WITNESS: usize = 512 << 20;
@@ -362,6 +365,23 @@ impl Storage {
     pub fn proof(&self, batch: u64, name: &str) -> Result<Option<Vec<u8>>> {
         let txn = self.inner.batches.begin_read()?;
         Ok(txn.open_table(PROOFS)?.get((batch, name))?.map(|v| v.value().to_vec()))
+    }
+
+    /// How far the validity proof of a batch is; `None` before a prover has taken it.
+    ///
+    /// # Errors
+    /// A fault of the database.
+    pub fn proving(&self, batch: u64) -> Result<Option<ProvingRecord>> {
+        let txn = self.inner.batches.begin_read()?;
+        txn.open_table(PROOFS)?.get((batch, PROVING))?.map(|row| decode(row.value())).transpose()
+    }
+
+    /// Replaces what [`Self::proving`] answers.
+    ///
+    /// # Errors
+    /// [`StorageError::TooLarge`], or a fault of the disk.
+    pub fn set_proving(&self, batch: u64, record: &ProvingRecord) -> Result<()> {
+        self.put_proof(batch, PROVING, &encode(record)?)
     }
 
     /// A named value that a service keeps across restarts (e.g. the watcher's L1 block).

@@ -192,3 +192,31 @@ impl Default for SettlementRecord {
         Self { status: BatchStatus::Processed, commit: None, prove: None, execute: None }
     }
 }
+
+/// How far the validity proof of a batch is. Kept up to date by the prover, durable at every shard.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvingRecord {
+    /// Program that is being proven.
+    pub program_id: B256,
+    /// Cycles of the whole execution.
+    pub cycles: u64,
+    /// Shards of the execution.
+    pub shards: u32,
+    /// Shards that have a proof.
+    pub done: u32,
+    /// Milliseconds spent so far, over all runs of the prover.
+    pub spent_ms: u64,
+    /// Size of the whole proof in bytes; 0 until every shard is proven and verified.
+    pub proof_bytes: u64,
+    /// Wall clock when it was complete, in milliseconds since 1970; 0 before.
+    pub proven_at_ms: u64,
+    /// Why the batch cannot be proven, if that has been found.
+    pub failure: Option<String>,
+}
+
+impl ProvingRecord {
+    /// True once the whole proof is stored.
+    pub fn is_complete(&self) -> bool {
+        self.proof_bytes > 0
+    }
+}

@@ -20,6 +20,8 @@ fn the_demo_finalizes_everything_and_says_so() {
         for tx in ["commit_tx", "prove_tx", "execute_tx"] {
             assert!(batch[tx].as_str().is_some_and(|h| h.len() == 66), "{batch}");
         }
+        assert_eq!(batch["proof"]["verified"], true, "{batch}");
+        assert!(batch["proof"]["proven_bits"].as_f64().unwrap() >= 100.0);
     }
     for kind in ["deposits", "withdrawals"] {
         let items = summary[kind].as_array().unwrap();

@@ -2,5 +2,6 @@
 
 mod demo;
 mod kill;
+mod prove;
 mod recover;
 mod world;

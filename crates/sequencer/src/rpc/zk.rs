@@ -12,14 +12,14 @@ use cairn_primitives::{LogTree, address};
 use cairn_rpc::error::Result;
 use cairn_rpc::zks::{
     BaseSystemContracts, BatchStatus as ViewStatus, BlockDetails, BridgeContracts, DetailedOutput,
-    EstimateRequest, FeeEstimate, FeeParams, LogProof, LogProofMode, SettlementDetails,
+    EstimateRequest, FeeEstimate, FeeParams, LogProof, LogProofMode, Proving, SettlementDetails,
     StorageProof, StorageWrite, Token, TransactionDetails, TransactionStatus,
 };
 use cairn_rpc::{BlockRef, CallPurpose, CallRequest, Chain, ChainError, Log, ZkChain};
 use cairn_state::{Key, Tree, TreeReader};
 use cairn_stf::simulate::EstimateError;
 use cairn_stf::{AccountOverride, BlockExecutor, Simulator, StateOverrides};
-use cairn_storage::{BatchRecord, BlockRecord, ReceiptRecord, SettlementRecord};
+use cairn_storage::{BatchRecord, BlockRecord, ProvingRecord, ReceiptRecord, SettlementRecord};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
@@ -135,6 +135,7 @@ impl L2Rpc {
             fair_pubdata_price: Some(fees.base_fee.saturating_mul(fees.gas_per_pubdata)),
             base_system_contracts_hashes: BaseSystemContracts::default(),
             protocol_version: Some(format!("Version{PROTOCOL_VERSION}")),
+            proving: None,
         }
     }
 
@@ -377,7 +378,10 @@ impl ZkChain for L2Rpc {
         let Some(b) = self.sealed_batch(batch)? else { return Ok(None) };
         let s = self.settlement_of(Some(batch))?;
         let counts = (b.priority_count, b.tx_count.saturating_sub(b.priority_count));
-        Ok(Some(self.details(batch, b.public_input.first_timestamp, &s, b.info.stateRoot, counts)))
+        let details =
+            self.details(batch, b.public_input.first_timestamp, &s, b.info.stateRoot, counts);
+        let proving = self.shared().storage.proving(batch).map_err(internal)?.map(proving_view);
+        Ok(Some(SettlementDetails { proving, ..details }))
     }
 
     fn block_details(&self, block: u64) -> Result<Option<BlockDetails>> {
@@ -631,6 +635,24 @@ fn raw_transaction_json(record: &cairn_storage::TxRecord, block: &BlockRecord) -
         "received_timestamp_ms": block.built_at_ms,
         "raw_bytes": record.raw,
     }))
+}
+
+fn proving_view(record: ProvingRecord) -> Proving {
+    let status = match &record.failure {
+        Some(_) => "failed",
+        None if record.is_complete() => "proven",
+        None => "proving",
+    };
+    Proving {
+        status,
+        program_id: record.program_id,
+        cycles: record.cycles,
+        shards: record.shards,
+        done: record.done,
+        spent_ms: record.spent_ms,
+        proof_bytes: record.proof_bytes,
+        failure: record.failure,
+    }
 }
 
 #[cfg(test)]
