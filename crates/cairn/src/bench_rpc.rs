@@ -78,7 +78,7 @@ pub async fn run(args: BenchRpcArgs) -> Outcome<ExitCode> {
     }
     node.stop().await?;
     if args.json {
-        println!("{}", json!({ "figures": figures }));
+        say!("{}", json!({ "figures": figures }));
     } else {
         show(&figures);
     }
@@ -100,12 +100,15 @@ fn figure(
 }
 
 fn show(figures: &[Value]) {
-    println!(
+    say!(
         "{:<8} {:<16} {:>22} {:>12}",
-        "node", "transactions", "send and await, ms/tx", "flood, TPS"
+        "node",
+        "transactions",
+        "send and await, ms/tx",
+        "flood, TPS"
     );
     for f in figures {
-        println!(
+        say!(
             "{:<8} {:<16} {:>22.2} {:>12.0}",
             f["target"].as_str().unwrap_or_default(),
             f["kind"].as_str().unwrap_or_default(),

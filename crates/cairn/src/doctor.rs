@@ -44,9 +44,9 @@ pub async fn run(args: DoctorArgs) -> Result<ExitCode, Box<dyn Error>> {
     }
     for f in &findings {
         if args.json {
-            println!("{}", json!({ "check": f.check, "ok": f.ok, "detail": f.detail }));
+            say!("{}", json!({ "check": f.check, "ok": f.ok, "detail": f.detail }));
         } else {
-            println!("{} {:<10} {}", if f.ok { "ok  " } else { "FAIL" }, f.check, f.detail);
+            say!("{} {:<10} {}", if f.ok { "ok  " } else { "FAIL" }, f.check, f.detail);
         }
     }
     let all_well = findings.iter().all(|f| f.ok);

@@ -1,5 +1,12 @@
 //! The command line of Cairn.
 
+/// `println!` for a reader that may be gone: a closed pipe must not end a node.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($words)*)));
+    }};
+}
+
 mod bench_rpc;
 mod cli;
 mod demo;

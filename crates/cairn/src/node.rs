@@ -503,7 +503,7 @@ pub async fn up(args: UpArgs) -> Result<ExitCode, Box<dyn Error>> {
     announce(&node, args.json, started.elapsed());
     interrupted().await;
     if !args.json {
-        println!("\nstopping; start again with the same --data-dir to go on");
+        say!("\nstopping; start again with the same --data-dir to go on");
     }
     node.stop().await?;
     Ok(ExitCode::SUCCESS)
@@ -518,7 +518,7 @@ fn announce(node: &Node, as_json: bool, took: Duration) {
             .iter()
             .map(|k| json!({ "address": k.address(), "key": k.to_bytes() }))
             .collect();
-        println!(
+        say!(
             "{}",
             json!({
                 "event": "ready", "seconds": took.as_secs_f64(),
@@ -530,26 +530,21 @@ fn announce(node: &Node, as_json: bool, took: Duration) {
         );
         return;
     }
-    println!("Cairn is up ({:.1} s)\n", took.as_secs_f64());
-    println!(
-        "  rollup  chain id {:<8} {}   {}",
-        n.config.chain_id,
-        node.l2_url(),
-        node.l2_ws_url()
-    );
-    println!("  L1      chain id {:<8} {}", n.ecosystem.l1_chain_id, node.l1_url);
-    println!("\n  bridgehub           {}", n.ecosystem.bridgehub);
-    println!("  asset router        {}", n.ecosystem.asset_router);
-    println!("  native token vault  {}", n.ecosystem.native_token_vault);
-    println!("  nullifier           {}", n.ecosystem.nullifier);
-    println!("  chain contract      {}", n.chain.address);
-    println!(
+    say!("Cairn is up ({:.1} s)\n", took.as_secs_f64());
+    say!("  rollup  chain id {:<8} {}   {}", n.config.chain_id, node.l2_url(), node.l2_ws_url());
+    say!("  L1      chain id {:<8} {}", n.ecosystem.l1_chain_id, node.l1_url);
+    say!("\n  bridgehub           {}", n.ecosystem.bridgehub);
+    say!("  asset router        {}", n.ecosystem.asset_router);
+    say!("  native token vault  {}", n.ecosystem.native_token_vault);
+    say!("  nullifier           {}", n.ecosystem.nullifier);
+    say!("  chain contract      {}", n.chain.address);
+    say!(
         "  verifier            {} (attesters: this chain's batches are attested, not yet proven)",
         n.chain.verifier
     );
-    println!("\n  Development accounts, funded on L1 and on L2 (mnemonic \"{MNEMONIC}\"):");
+    say!("\n  Development accounts, funded on L1 and on L2 (mnemonic \"{MNEMONIC}\"):");
     for key in &node.keys.rich {
-        println!("    {}  {}", key.address(), key.to_bytes());
+        say!("    {}  {}", key.address(), key.to_bytes());
     }
-    println!("\nCtrl-C stops it.");
+    say!("\nCtrl-C stops it.");
 }

@@ -63,7 +63,7 @@ pub fn prove(args: ProveArgs) -> Outcome<ExitCode> {
     let proof = match job.finish() {
         Err(cairn_prover::work::WorkError::Missing(_)) => {
             report.summary(json!({ "ok": true, "complete": false }));
-            println!("another process is still at work on the remaining shards");
+            say!("another process is still at work on the remaining shards");
             return Ok(ExitCode::SUCCESS);
         }
         proof => proof?,
@@ -129,7 +129,7 @@ fn profile(witness: &[u8]) -> Outcome<ExitCode> {
     let mut profiler = Profiler::new(&program.image);
     let mut machine = Machine::new(&program.image, Input::from_bytes(witness)?);
     machine.run(&mut profiler, guest::MAX_CYCLES).map_err(RunError::from)?;
-    println!("{}", profiler.finish());
+    say!("{}", profiler.finish());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -143,14 +143,14 @@ pub fn verify(args: VerifyArgs) -> Outcome<ExitCode> {
     let seconds = started.elapsed().as_secs_f64();
     if args.json {
         let reason = verdict.as_ref().err().map(ToString::to_string);
-        println!(
+        say!(
             "{}",
             json!({ "valid": verdict.is_ok(), "reason": reason, "shards": proof.shards.len(), "seconds": seconds })
         );
         return Ok(if verdict.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     verdict?;
-    println!(
+    say!(
         "valid: program {program_id} committed {} and halted ({} shards, {seconds:.2} s)",
         args.public_input,
         proof.shards.len()
@@ -168,7 +168,7 @@ pub fn witness(args: WitnessArgs) -> Outcome<ExitCode> {
         )
     })?;
     write_whole(&args.out, &witness)?;
-    println!("witness of batch {}: {} bytes in {}", args.number, witness.len(), args.out.display());
+    say!("witness of batch {}: {} bytes in {}", args.number, witness.len(), args.out.display());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -31,9 +31,9 @@ impl Report {
                 object.insert("event".to_owned(), json!(event));
                 object.insert("at".to_owned(), json!(self.seconds()));
             }
-            println!("{fields}");
+            say!("{fields}");
         } else {
-            println!("  {:>7.2}s  {words}", self.started.elapsed().as_secs_f64());
+            say!("  {:>7.2}s  {words}", self.started.elapsed().as_secs_f64());
         }
     }
 
@@ -41,7 +41,7 @@ impl Report {
     pub fn heading(&mut self, words: &str) {
         self.stop_waiting();
         if !self.json {
-            println!("\n{words}");
+            say!("\n{words}");
         }
     }
 
@@ -49,7 +49,7 @@ impl Report {
     pub fn line(&mut self, words: &str) {
         self.stop_waiting();
         if !self.json {
-            println!("            {words}");
+            say!("            {words}");
         }
     }
 
@@ -82,7 +82,7 @@ impl Report {
             if let Some(object) = fields.as_object_mut() {
                 object.insert("event".to_owned(), json!("summary"));
             }
-            println!("{fields}");
+            say!("{fields}");
         }
     }
 }

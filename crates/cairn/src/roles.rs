@@ -35,7 +35,7 @@ pub async fn run_l1(args: L1Args) -> Result<ExitCode, Box<dyn Error>> {
     };
     let l1 = L1Dev::open(l1_config(args.data_dir, args.chain_id, block_time))?;
     let server = l1.serve(SocketAddr::new(args.host, args.port)).await?;
-    println!("L1 (chain {}) at {} and {}", args.chain_id, server.http_url(), server.ws_url());
+    say!("L1 (chain {}) at {} and {}", args.chain_id, server.http_url(), server.ws_url());
     interrupted().await;
     server.stop();
     Ok(ExitCode::SUCCESS)
