@@ -1,4 +1,4 @@
-//! Figures of the base prover: `cargo run --release -p cairn-prover --example bench -- [program.elf.zst] [input as hex] [shards] [log2 cycles of a shard]`.
+//! Figures of the base prover: `cargo run --release -p cairn-prover --example bench -- [program.elf.zst] [input as hex, or @file] [shards] [log2 cycles of a shard]`.
 
 use cairn_prover::{bench, trace::ShardLimits};
 use cairn_vm::ProgramImage;
@@ -15,15 +15,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let default = format!("{}/../../guest/elf/fib.elf.zst", env!("CARGO_MANIFEST_DIR"));
     let elf = zstd::decode_all(&std::fs::read(args.get(1).unwrap_or(&default))?[..])?;
     let input = match args.get(2) {
+        Some(path) if path.starts_with('@') => std::fs::read(&path[1..])?,
         Some(hex) => (0..hex.len() / 2)
             .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16))
             .collect::<Result<Vec<_>, _>>()?,
         None => 1000u32.to_le_bytes().to_vec(),
     };
     let shards = args.get(3).map_or(Ok(2), |s| s.parse())?;
-    let log_cycles: u32 = args.get(4).map_or(Ok(20), |s| s.parse())?;
-    let limits = ShardLimits { cycles: 1 << log_cycles, ..Default::default() };
-    let report = bench::run(ProgramImage::from_elf(&elf)?, &input, limits, shards)?;
+    let mut limits = ShardLimits::default();
+    if let Some(log_cycles) = args.get(4) {
+        limits.cycles = 1 << log_cycles.parse::<u32>()?;
+    }
+    let report = bench::run(ProgramImage::from_elf(&elf)?, &input, limits, shards, |_, _| ())?;
     for chip in &report.chips {
         println!(
             "{:>12} {:>9} rows {:>11} cells {:>5.1}%",

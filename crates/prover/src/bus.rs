@@ -87,6 +87,7 @@ pub const OP_BASE: u32 = 32;
 pub const ADDR_SPACE_WORDS: u32 = 1 << 27;
 /// Words below this are registers and scratch, out of the guest's reach.
 pub const LOW_WORDS: u32 = 64;
+const _: () = assert!(4 * LOW_WORDS == cairn_vm::RESERVED_BYTES);
 /// Word address that takes writes to `x0`.
 pub const SINK_ADDR: u32 = 32;
 /// Timestamps per cycle.

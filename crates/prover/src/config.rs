@@ -105,22 +105,31 @@ impl Params {
 }
 
 /// The leaf and node hashes.
-fn mmcs() -> ValMmcs {
+pub fn val_mmcs() -> ValMmcs {
     let perm = permutation().clone();
     ValMmcs::new(Hash::new(perm.clone()), Compress::new(perm), 0)
 }
 
+/// FRI's parameters over commitments to extension-field matrices.
+pub fn fri_params(params: &Params) -> FriParameters<ChallengeMmcs> {
+    params.fri(ChallengeMmcs::new(val_mmcs()))
+}
+
 /// The polynomial commitment scheme.
 pub fn pcs(params: &Params) -> FriPcs {
-    let mmcs = mmcs();
-    FriPcs::new(Dft::default(), mmcs.clone(), params.fri(ChallengeMmcs::new(mmcs)))
+    FriPcs::new(Dft::default(), val_mmcs(), fri_params(params))
+}
+
+/// A transcript that starts with `seed`.
+pub fn challenger(seed: &[F]) -> Challenger {
+    let mut challenger = Challenger::new(permutation().clone());
+    challenger.observe_slice(seed);
+    challenger
 }
 
 /// A configuration whose transcript starts with `seed`.
 pub fn config(params: &Params, seed: &[F]) -> Config {
-    let mut challenger = Challenger::new(permutation().clone());
-    challenger.observe_slice(seed);
-    Config::new(pcs(params), challenger)
+    Config::new(pcs(params), challenger(seed))
         .with_lookup_proof_of_work_bits(params.lookup_pow)
         .with_ood_proof_of_work_bits(params.ood_pow)
 }

@@ -12,11 +12,13 @@ pub mod counts;
 pub mod docs;
 pub mod generate;
 pub mod memory;
+pub mod meter;
 pub mod program;
 pub mod run;
 pub mod security;
 pub mod selftest;
 pub mod shard;
+pub mod stark;
 #[cfg(test)]
 pub mod testing;
 pub mod trace;

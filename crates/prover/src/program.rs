@@ -79,6 +79,27 @@ pub const CLASSES: [Class; 11] = [
     Class::Ecall,
 ];
 
+impl Class {
+    /// The class of an operation; none for those without a chip.
+    pub const fn of(op: Op) -> Option<Self> {
+        Some(match op {
+            Op::Add | Op::Sub | Op::Addi | Op::Lui | Op::Auipc => Self::Add,
+            Op::And | Op::Or | Op::Xor | Op::Andi | Op::Ori | Op::Xori => Self::Bitwise,
+            Op::Sll | Op::Srl | Op::Sra | Op::Slli | Op::Srli | Op::Srai => Self::Shift,
+            Op::Slt | Op::Sltu | Op::Slti | Op::Sltiu => Self::Compare,
+            Op::Blt | Op::Bge | Op::Bltu | Op::Bgeu => Self::Compare,
+            Op::Beq | Op::Bne => Self::Branch,
+            Op::Jal | Op::Jalr => Self::Jump,
+            Op::Lw | Op::Sw => Self::Word,
+            Op::Lb | Op::Lh | Op::Lbu | Op::Lhu | Op::Sb | Op::Sh => Self::Subword,
+            Op::Mul | Op::Mulh | Op::Mulhsu | Op::Mulhu => Self::Mul,
+            Op::Div | Op::Divu | Op::Rem | Op::Remu => Self::Div,
+            Op::Ecall => Self::Ecall,
+            Op::Illegal => return None,
+        })
+    }
+}
+
 /// One decoded instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decoded {
@@ -218,11 +239,11 @@ fn decode(instr: &Instr, pc: u32) -> Option<Decoded> {
     let halves = |w: u32| (w & 0xffff, w >> 16);
     let reg = [rd, rs1, rs2, 0];
     let imm = |w: u32| [rd, rs1, halves(w).0, halves(w).1];
-    let (class, tag, fields) = match instr.op {
-        Op::Add => (Class::Add, op::ADD, reg),
-        Op::Sub => (Class::Add, op::SUB, reg),
-        Op::Addi | Op::Lui => (Class::Add, op::ADDI, imm(instr.imm)),
-        Op::Auipc => (Class::Add, op::ADDI, imm(pc.wrapping_add(instr.imm))),
+    let (tag, fields) = match instr.op {
+        Op::Add => (op::ADD, reg),
+        Op::Sub => (op::SUB, reg),
+        Op::Addi | Op::Lui => (op::ADDI, imm(instr.imm)),
+        Op::Auipc => (op::ADDI, imm(pc.wrapping_add(instr.imm))),
         Op::And | Op::Or | Op::Xor | Op::Andi | Op::Ori | Op::Xori => {
             let kind = match instr.op {
                 Op::And | Op::Andi => 0,
@@ -231,7 +252,7 @@ fn decode(instr: &Instr, pc: u32) -> Option<Decoded> {
             };
             let immediate = matches!(instr.op, Op::Andi | Op::Ori | Op::Xori);
             let fields = if immediate { imm(instr.imm) } else { reg };
-            (Class::Bitwise, op::AND + kind + 4 * u32::from(immediate), fields)
+            (op::AND + kind + 4 * u32::from(immediate), fields)
         }
         Op::Sll | Op::Srl | Op::Sra | Op::Slli | Op::Srli | Op::Srai => {
             let immediate = matches!(instr.op, Op::Slli | Op::Srli | Op::Srai);
@@ -239,64 +260,58 @@ fn decode(instr: &Instr, pc: u32) -> Option<Decoded> {
             let arithmetic = matches!(instr.op, Op::Sra | Op::Srai);
             let fields = if immediate { [rd, rs1, instr.imm & 31, 0] } else { reg };
             (
-                Class::Shift,
                 op::SHIFT + u32::from(immediate) + 2 * u32::from(left) + 4 * u32::from(arithmetic),
                 fields,
             )
         }
-        Op::Slt | Op::Sltu => {
-            (Class::Compare, op::COMPARE + u32::from(instr.op == Op::Slt), [rs1, rs2, 0, rd])
-        }
+        Op::Slt | Op::Sltu => (op::COMPARE + u32::from(instr.op == Op::Slt), [rs1, rs2, 0, rd]),
         Op::Slti | Op::Sltiu => {
             let (lo, hi) = halves(instr.imm);
-            (Class::Compare, op::COMPARE + 2 + u32::from(instr.op == Op::Slti), [rs1, lo, hi, rd])
+            (op::COMPARE + 2 + u32::from(instr.op == Op::Slti), [rs1, lo, hi, rd])
         }
         Op::Blt | Op::Bge | Op::Bltu | Op::Bgeu => {
             let signed = matches!(instr.op, Op::Blt | Op::Bge);
             let ge = matches!(instr.op, Op::Bge | Op::Bgeu);
             let tag = op::COMPARE + 4 + u32::from(signed) + 8 * u32::from(ge);
-            (Class::Compare, tag, [rs1, rs2, 0, target(pc.wrapping_add(instr.imm))])
+            (tag, [rs1, rs2, 0, target(pc.wrapping_add(instr.imm))])
         }
         Op::Beq | Op::Bne => {
             let fields = [rs1, rs2, target(pc.wrapping_add(instr.imm)), 0];
-            (Class::Branch, op::BEQ + u32::from(instr.op == Op::Bne), fields)
+            (op::BEQ + u32::from(instr.op == Op::Bne), fields)
         }
-        Op::Jal => (Class::Jump, op::JAL, [rd, target(pc.wrapping_add(instr.imm)), 0, 0]),
-        Op::Jalr => (Class::Jump, op::JAL + 1, imm(instr.imm)),
+        Op::Jal => (op::JAL, [rd, target(pc.wrapping_add(instr.imm)), 0, 0]),
+        Op::Jalr => (op::JAL + 1, imm(instr.imm)),
         Op::Lw | Op::Sw | Op::Lb | Op::Lh | Op::Lbu | Op::Lhu | Op::Sb | Op::Sh => {
-            return Some(decode_memory(instr, rd));
+            decode_memory(instr, rd)
         }
-        Op::Mul => (Class::Mul, op::MUL, reg),
-        Op::Mulhu => (Class::Mul, op::MUL + 1, reg),
-        Op::Mulhsu => (Class::Mul, op::MUL + 3, reg),
-        Op::Mulh => (Class::Mul, op::MUL + 7, reg),
+        Op::Mul => (op::MUL, reg),
+        Op::Mulhu => (op::MUL + 1, reg),
+        Op::Mulhsu => (op::MUL + 3, reg),
+        Op::Mulh => (op::MUL + 7, reg),
         Op::Div | Op::Divu | Op::Rem | Op::Remu => {
             let signed = matches!(instr.op, Op::Div | Op::Rem);
             let rem = matches!(instr.op, Op::Rem | Op::Remu);
-            (Class::Div, op::DIV + u32::from(signed) + 2 * u32::from(rem), reg)
+            (op::DIV + u32::from(signed) + 2 * u32::from(rem), reg)
         }
-        Op::Ecall => (Class::Ecall, op::ECALL, [0; 4]),
+        Op::Ecall => (op::ECALL, [0; 4]),
         Op::Illegal => return None,
     };
-    Some(Decoded { class, tag, fields })
+    Some(Decoded { class: Class::of(instr.op)?, tag, fields })
 }
 
 /// Loads and stores: the immediate is given less the reserved area.
-fn decode_memory(instr: &Instr, rd: u32) -> Decoded {
+fn decode_memory(instr: &Instr, rd: u32) -> (u32, [u32; 4]) {
     let store = instr.op.is_store();
     let register = if store { u32::from(instr.rs2) } else { rd };
     let imm = instr.imm.wrapping_sub(4 * LOW_WORDS);
     let fields = [u32::from(instr.rs1), register, imm & 0xffff, imm >> 16];
-    let (class, tag) = match instr.op {
-        Op::Lw | Op::Sw => (Class::Word, op::LW + u32::from(store)),
+    let tag = match instr.op {
+        Op::Lw | Op::Sw => op::LW + u32::from(store),
         _ => {
             let half = matches!(instr.op, Op::Lh | Op::Lhu | Op::Sh);
             let signed = matches!(instr.op, Op::Lb | Op::Lh);
-            (
-                Class::Subword,
-                op::SUBWORD + u32::from(store) + 2 * u32::from(half) + 4 * u32::from(signed),
-            )
+            op::SUBWORD + u32::from(store) + 2 * u32::from(half) + 4 * u32::from(signed)
         }
     };
-    Decoded { class, tag, fields }
+    (tag, fields)
 }

@@ -1,12 +1,11 @@
 //! A whole run: executed once and cut into shards, each of which can then be recorded again on its own.
 
 use crate::memory::{Block, MemoryTree, Node, blocks_of};
+use crate::meter::Meter;
 use crate::program::Program;
 use crate::shard::ShardStatement;
-use crate::trace::{ShardLimits, ShardRecord, ShardTracer, TraceError, call_cells};
-use cairn_vm::{
-    AccelCall, Execution, Input, Machine, PAGE_SHIFT, ShardMeter, Snapshot, Step, Tracer, Trap,
-};
+use crate::trace::{ShardLimits, ShardRecord, ShardTracer, TraceError};
+use cairn_vm::{Execution, Input, Machine, PAGE_SHIFT, Snapshot, Trap};
 use std::sync::Arc;
 
 /// Why a run cannot be proven.
@@ -24,89 +23,6 @@ pub enum RunError {
     /// There is no such shard.
     #[error("shard {0} does not exist, the run has {1}")]
     NoShard(usize, usize),
-}
-
-/// Cuts a run where [`ShardTracer`] would be full, by counts that need no memory.
-struct Meter {
-    limits: ShardLimits,
-    cycles: u32,
-    accel_cells: usize,
-    blocks: Blocks,
-    sink: u32,
-    /// Content of the sink word at the start of each shard.
-    sinks: Vec<u32>,
-}
-
-/// The set of blocks touched in a shard.
-struct Blocks {
-    bits: Vec<u64>,
-    used: Vec<u32>,
-    count: usize,
-}
-
-impl Blocks {
-    fn new() -> Self {
-        Self {
-            bits: vec![0; (crate::bus::ADDR_SPACE_WORDS / 8 / 64) as usize],
-            used: Vec::new(),
-            count: 0,
-        }
-    }
-
-    #[inline]
-    fn touch(&mut self, byte_addr: u32) {
-        let block = byte_addr / 32;
-        let (word, bit) = ((block / 64) as usize % self.bits.len(), 1u64 << (block % 64));
-        if self.bits[word] & bit == 0 {
-            if self.bits[word] == 0 {
-                self.used.push(word as u32);
-            }
-            self.bits[word] |= bit;
-            self.count += 1;
-        }
-    }
-
-    fn clear(&mut self) {
-        for word in self.used.drain(..) {
-            self.bits[word as usize] = 0;
-        }
-        self.count = 0;
-    }
-}
-
-impl Tracer for Meter {
-    #[inline(always)]
-    fn step(&mut self, step: &Step) {
-        self.cycles += 1;
-        if step.instr.op.is_memory() {
-            self.blocks.touch(step.mem_addr);
-        }
-        if step.instr.rd == 0 && step.instr.op.writes_rd() {
-            self.sink = step.rd_new;
-        }
-    }
-
-    fn ecall(&mut self, _: &Step, call: &AccelCall<'_>) {
-        self.cycles += 1;
-        self.accel_cells += call_cells(call.id);
-        call.reads.iter().for_each(|r| self.blocks.touch(r.addr));
-        call.writes.iter().for_each(|w| self.blocks.touch(w.addr));
-    }
-
-    #[inline(always)]
-    fn pause(&mut self) -> bool {
-        self.cycles >= self.limits.cycles
-            || self.accel_cells >= self.limits.accel_cells
-            || self.blocks.count >= self.limits.blocks
-    }
-}
-
-impl ShardMeter for Meter {
-    fn reset(&mut self) {
-        (self.cycles, self.accel_cells) = (0, 0);
-        self.blocks.clear();
-        self.sinks.push(self.sink);
-    }
 }
 
 /// A run that was executed and cut.
@@ -142,19 +58,12 @@ impl Run {
         limits: ShardLimits,
         max_cycles: u64,
     ) -> Result<Self, RunError> {
-        let mut meter = Meter {
-            limits,
-            cycles: 0,
-            accel_cells: 0,
-            blocks: Blocks::new(),
-            sink: 0,
-            sinks: Vec::new(),
-        };
+        let mut meter = Meter::new(limits);
         let execution = cairn_vm::execute(&program.image, &input, &mut meter, max_cycles)?;
         if execution.exit_code != 0 {
             return Err(RunError::ExitCode(execution.exit_code));
         }
-        Ok(Self { program, input, execution, sinks: meter.sinks })
+        Ok(Self { program, input, execution, sinks: meter.into_sinks() })
     }
 
     /// How many shards it has.
@@ -171,7 +80,12 @@ impl Run {
             self.execution.shards.get(index).ok_or(RunError::NoShard(index, self.shards()))?;
         let start = &shard.start;
         // The meter has decided where the shard ends.
-        let limits = ShardLimits { cycles: u32::MAX, accel_cells: usize::MAX, blocks: usize::MAX };
+        let limits = ShardLimits {
+            cycles: u32::MAX,
+            accel_cells: usize::MAX,
+            blocks: usize::MAX,
+            gaps: usize::MAX,
+        };
         let mut tracer =
             ShardTracer::new(&self.program, limits, start.regs, self.sinks[index], start.pc);
         let mut machine = Machine::resume(&self.program.image, self.input.clone(), start);

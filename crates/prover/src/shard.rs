@@ -3,20 +3,16 @@
 use crate::bus::{AccelCall, EF, F};
 use crate::check::Instance;
 use crate::chips::{Chip, MANDATORY};
-use crate::config::{
-    Challenger, Commitment, Config, FriPcs, InnerProof, PARAMS, Params, config, pcs,
-};
+use crate::config::{Commitment, Config, InnerProof, PARAMS, Params, config};
 use crate::counts::Counts;
 use crate::generate;
 use crate::memory::{Digest, MemoryTree, Node, canonical, permutation};
 use crate::program::{MAX_LOG_ROWS, Program};
+use crate::stark::{self, CommittedData};
 use crate::trace::ShardRecord;
 use p3_air::BaseAir;
 use p3_batch_stark::common::{GlobalPreprocessed, PreprocessedInstanceMeta};
-use p3_batch_stark::{
-    CommonData, ProverData, ProverOnlyData, StarkInstance, prove_batch, verify_batch,
-};
-use p3_commit::{Pcs, UnivariateStarkPcs};
+use p3_batch_stark::{CommonData, verify_batch};
 use p3_field::{PrimeCharacteristicRing, PrimeField32};
 use p3_lookup::{LogUpGadget, Lookups};
 use p3_matrix::Matrix;
@@ -217,7 +213,7 @@ pub struct ProvingKey {
     pub initial: MemoryTree,
     params: Params,
     commitment: Commitment,
-    prover_only: ProverOnlyData<Config>,
+    tables: CommittedData,
 }
 
 impl ProvingKey {
@@ -234,23 +230,9 @@ impl ProvingKey {
     /// # Errors
     /// When the commitment fails.
     pub fn with_params(program: Arc<Program>, params: Params) -> Result<Self, ProveError> {
-        let pcs = pcs(&params);
-        let tables = Chip::all(Some(program.clone()))
-            .into_iter()
-            .filter_map(|chip| chip.preprocessed_trace())
-            .map(|table| {
-                let domain = <FriPcs as Pcs<EF, Challenger>>::natural_domain_for_degree(
-                    &pcs,
-                    table.height(),
-                );
-                (domain, table)
-            });
-        let (commitment, data) =
-            <FriPcs as UnivariateStarkPcs<EF, Challenger>>::commit_preprocessing(
-                &pcs,
-                tables.collect::<Vec<_>>(),
-            )
-            .map_err(|e| ProveError::Stark(format!("{e:?}")))?;
+        let tables = Chip::all(Some(program.clone()));
+        let tables = tables.into_iter().filter_map(|chip| chip.preprocessed_trace()).collect();
+        let (commitment, tables) = stark::commit_tables(&params, tables)?;
         let mut initial = MemoryTree::new();
         initial.update(&crate::memory::blocks_of(
             program.image.initial_words().map(|(addr, word)| (addr / 4, word)),
@@ -261,16 +243,15 @@ impl ProvingKey {
             initial_root: initial.root(),
             entry: program.image.entry,
         };
-        let prover_only = ProverOnlyData { preprocessed_prover_data: Some(data) };
-        Ok(Self { program, vk, initial, params, commitment, prover_only })
+        Ok(Self { program, vk, initial, params, commitment, tables })
     }
 
-    /// Proves a shard from its traces. Takes `&mut self` only to lend the tables' commitment to the prover.
+    /// Proves a shard from its traces.
     ///
     /// # Errors
     /// When a trace is too high or the prover fails.
     pub fn prove(
-        &mut self,
+        &self,
         statement: ShardStatement,
         instances: Vec<Instance>,
     ) -> Result<ShardProof, ProveError> {
@@ -285,24 +266,14 @@ impl ProvingKey {
             .zip(Chip::all(None))
             .filter(|(_, c)| names.contains(&c.name()))
             .fold(0u64, |set, (i, _)| set | 1 << i);
-        let airs: Vec<Chip> = instances.iter().map(|i| i.chip.clone()).collect();
-        let config = config(&self.params, &transcript_seed(&self.vk.digest(), chips));
-        let common = common_data(&airs, self.program.log_rows(), self.commitment.clone());
-        let prover_only = std::mem::replace(&mut self.prover_only, ProverOnlyData::empty());
-        let data = ProverData { common, prover_only };
-        let stark: Vec<StarkInstance<'_, Config, Chip>> = instances
-            .iter()
-            .map(|i| StarkInstance {
-                air: &i.chip,
-                trace: &i.trace,
-                public_values: i.public_values.clone(),
-            })
-            .collect();
-        let proof = catch_unwind(AssertUnwindSafe(|| prove_batch(&config, &stark, &data)));
-        self.prover_only = data.prover_only;
-        let proof = proof
-            .map_err(|_| ProveError::Stark("the traces do not satisfy the constraints".to_owned()))?
-            .map_err(|e| ProveError::Stark(format!("{e:?}")))?;
+        let seed = transcript_seed(&self.vk.digest(), chips);
+        let tables = (&self.commitment, &self.tables);
+        // A trace that breaks constraints may make an inner assertion fail.
+        let proof =
+            catch_unwind(AssertUnwindSafe(|| stark::prove(&self.params, &seed, instances, tables)))
+                .map_err(|_| {
+                    ProveError::Stark("the traces do not satisfy the constraints".to_owned())
+                })??;
         Ok(ShardProof { statement, chips, proof })
     }
 }

@@ -1,11 +1,13 @@
 //! From an execution to the records of one shard: rows for each instruction chip, accelerator calls, and every memory access with its times.
 
 use crate::bus::{AccelCall, LOW_WORDS, MemAccess, SINK_ADDR, TS_STEP};
+use crate::chips::Chip;
 use crate::memory::Block;
 use crate::program::{Class, Program};
 use cairn_accel::ids;
 use cairn_vm::{Step, Tracer};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// One instruction with its up to three accesses, in the shape all instruction chips share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -192,14 +194,6 @@ impl Times {
 /// Why an honest run cannot be proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TraceError {
-    /// The guest reached below the reserved area.
-    #[error("at pc {pc:#x} the guest accesses {addr:#x}; addresses below {low:#x} are reserved and cannot be proven", low = 4 * LOW_WORDS)]
-    ReservedAddress {
-        /// Instruction.
-        pc: u32,
-        /// Byte address.
-        addr: u32,
-    },
     /// The guest ended with a failure.
     #[error("the guest halted with exit code {0}; only exit code 0 can be proven")]
     ExitCode(u32),
@@ -211,30 +205,31 @@ pub enum TraceError {
 /// When a shard is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShardLimits {
-    /// Cycles.
+    /// Cycles. Of a long shard at least half as many, so that it can end where its traces fill their heights ([`crate::meter`]).
     pub cycles: u32,
     /// Weighted rows of accelerator calls.
     pub accel_cells: usize,
     /// Touched blocks of memory.
     pub blocks: usize,
+    /// Versions brought forward in time, counted from above.
+    pub gaps: usize,
 }
 
 impl Default for ShardLimits {
     fn default() -> Self {
-        Self { cycles: 1 << 20, accel_cells: 1 << 26, blocks: 1 << 15 }
+        Self { cycles: 3 << 19, accel_cells: 1 << 26, blocks: 1 << 15, gaps: 1 << 19 }
     }
 }
 
-/// Trace cells that one call of an ecall costs, roughly: what shards are cut by.
+/// Trace cells that one call of an ecall costs, over all chips that serve it: what shards are cut by.
 pub fn call_cells(id: u32) -> usize {
-    match id {
-        ids::HALT | ids::COMMIT | ids::HINT | ids::COPY => 250,
-        ids::KECCAK_F => 80_000,
-        ids::SHA256_COMPRESS => 40_000,
-        ids::POSEIDON2_PERMUTE | ids::POSEIDON2_COMPRESS => 600,
-        ids::SECP256K1_ADD | ids::SECP256K1_DOUBLE => 4_000,
-        _ => 1_500,
-    }
+    static CELLS: LazyLock<Vec<usize>> = LazyLock::new(|| {
+        let end = ids::ALL.last().map_or(0, |&id| id + 1);
+        (0..end)
+            .map(|id| Chip::all(None).iter().map(|c| c.rows_per_call(id) * c.row_cells()).sum())
+            .collect()
+    });
+    CELLS.get(id as usize).copied().unwrap_or(0)
 }
 
 /// Records one shard.
@@ -339,10 +334,6 @@ impl Tracer for ShardTracer<'_> {
         if reads_a {
             row.prev_ts[0] = self.times.access(u32::from(instr.rs1), step.rs1, step.rs1, ts);
         }
-        if instr.op.is_memory() && step.mem_addr < 4 * LOW_WORDS {
-            self.fail(TraceError::ReservedAddress { pc: step.pc, addr: step.mem_addr });
-            return;
-        }
         if instr.op.is_load() {
             row.b = step.mem_old;
             row.prev_ts[1] =
@@ -398,10 +389,6 @@ impl Tracer for ShardTracer<'_> {
         for operand in operands {
             let arg = usize::from(operand.arg);
             args[arg] = call.args[arg];
-            if args[arg] < 4 * LOW_WORDS {
-                self.fail(TraceError::ReservedAddress { pc: step.pc, addr: args[arg] });
-                return;
-            }
         }
         let (mut reads, mut writes) = (call.reads.iter(), call.writes.iter());
         let mut accesses = Vec::with_capacity(call.reads.len() + call.writes.len());

@@ -24,7 +24,7 @@ struct JobFile {
     program_id: [u8; 32],
     /// Poseidon2 digest of the input.
     input: [u32; 8],
-    limits: [u64; 3],
+    limits: [u64; 4],
     /// Cycles of each shard.
     shards: Vec<u64>,
 }
@@ -121,7 +121,12 @@ impl Job {
         let job = JobFile {
             program_id: key.vk.program_id(),
             input: digest_bytes(input),
-            limits: [u64::from(limits.cycles), limits.accel_cells as u64, limits.blocks as u64],
+            limits: [
+                limits.cycles as u64,
+                limits.accel_cells as u64,
+                limits.blocks as u64,
+                limits.gaps as u64,
+            ],
             shards: run.execution.shards.iter().map(|s| s.cycles).collect(),
         };
         std::fs::create_dir_all(dir).map_err(|e| io(dir, e))?;

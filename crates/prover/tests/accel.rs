@@ -1,13 +1,16 @@
 //! Every accelerator through the whole pipeline: the guest `accel-test` in the executor, its traces (constraints and the balance of all buses), a proof.
 
-use cairn_prover::check::check;
+use cairn_accel::ids;
+use cairn_prover::check::{Instance, check};
 use cairn_prover::chips::Chip;
 use cairn_prover::config::{PARAMS, Params};
+use cairn_prover::generate::MIN_LOG_HEIGHT;
 use cairn_prover::program::Program;
 use cairn_prover::run::Run;
 use cairn_prover::shard::{ProvingKey, traces, verify_shard_with};
-use cairn_prover::trace::ShardLimits;
+use cairn_prover::trace::{ShardLimits, ShardRecord, call_cells};
 use cairn_vm::{Input, ProgramImage};
+use p3_matrix::Matrix;
 use std::sync::Arc;
 
 const FAST: Params = Params {
@@ -21,17 +24,20 @@ const FAST: Params = Params {
 };
 
 fn run() -> Run {
+    run_with(ShardLimits::default())
+}
+
+fn run_with(limits: ShardLimits) -> Run {
     let path = format!("{}/../../guest/elf/accel-test.elf.zst", env!("CARGO_MANIFEST_DIR"));
     let elf = zstd::decode_all(&std::fs::read(path).unwrap()[..]).unwrap();
     let program = Arc::new(Program::new(ProgramImage::from_elf(&elf).unwrap()).unwrap());
-    let limits = ShardLimits { cycles: 1 << 20, ..Default::default() };
     Run::new(program, Input::from_bytes(&1u32.to_le_bytes()).unwrap(), limits, 1 << 30).unwrap()
 }
 
 #[test]
 fn every_accelerator_is_proven() {
     let run = run();
-    let mut key = ProvingKey::with_params(run.program.clone(), FAST).unwrap();
+    let key = ProvingKey::with_params(run.program.clone(), FAST).unwrap();
     let mut tree = run.tree_at(0).unwrap();
     let mut served = Vec::new();
     for index in 0..run.shards() {
@@ -39,6 +45,7 @@ fn every_accelerator_is_proven() {
         let instances = traces(&run.program, &shard.record, &shard.nodes, &shard.statement);
         check(&instances).unwrap();
         for instance in &instances {
+            rows_are_those_of_the_calls(instance, &shard.record);
             if let Chip::Accel(accel) = &instance.chip {
                 served.push(accel.name());
             }
@@ -48,5 +55,41 @@ fn every_accelerator_is_proven() {
     }
     for accel in cairn_prover::chips::accel::AccelAir::all() {
         assert!(served.contains(&accel.name()), "{} is not covered", accel.name());
+    }
+}
+
+/// What the meter assumes of a chip is what its trace has.
+fn rows_are_those_of_the_calls(instance: &Instance, record: &ShardRecord) {
+    if matches!(instance.chip, Chip::Accel(_) | Chip::Block(_) | Chip::Ecall(_)) {
+        let halt = usize::from(record.pc[1] == cairn_prover::program::HALT_PC);
+        let calls = record.calls.iter().map(|c| instance.chip.rows_per_call(c.id)).sum::<usize>();
+        let rows = calls + if matches!(instance.chip, Chip::Ecall(_)) { halt } else { 0 };
+        let height = rows.next_power_of_two().max(1 << MIN_LOG_HEIGHT);
+        assert_eq!(instance.trace.height(), height, "{}", instance.chip.name());
+    }
+}
+
+/// Each limit cuts: no shard has more than the limit and one call's worth of cells, blocks or versions brought forward.
+#[test]
+fn shards_stay_within_their_limits() {
+    let dear = ids::ALL.into_iter().map(call_cells).max().unwrap();
+    assert!(dear < 1 << 17, "a single call fits any shard");
+    let limits = ShardLimits { cycles: 1 << 20, accel_cells: 1 << 18, blocks: 300, gaps: 2000 };
+    let run = run_with(limits);
+    assert!(run.shards() > 2);
+    let mut tree = run.tree_at(0).unwrap();
+    for index in 0..run.shards() {
+        let shard = run.prepare(index, &mut tree).unwrap();
+        assert!(shard.record.blocks.len() < limits.blocks + 12, "shard {index}");
+        assert!(shard.record.gaps.len() < limits.gaps + 100, "shard {index}");
+        let instances = traces(&run.program, &shard.record, &shard.nodes, &shard.statement);
+        let cells: usize = instances
+            .iter()
+            .filter(|i| matches!(i.chip, Chip::Accel(_)))
+            .map(|i| i.trace.height() * i.chip.row_cells())
+            .sum();
+        // Padding at most doubles a trace, and a trace has at least sixteen rows.
+        let least: usize = Chip::all(None).iter().map(|c| c.row_cells() << MIN_LOG_HEIGHT).sum();
+        assert!(cells <= 2 * (limits.accel_cells + dear) + least, "shard {index}: {cells}");
     }
 }

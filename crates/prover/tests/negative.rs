@@ -161,7 +161,7 @@ fn corrupted_traces_give_no_acceptable_proof() {
     let (body, data) = everything();
     let run = run(program(&body, &data), &[], 1 << 20);
     let shard = shards(&run).remove(0);
-    let mut key = cairn_prover::shard::ProvingKey::with_params(run.program.clone(), FAST).unwrap();
+    let key = cairn_prover::shard::ProvingKey::with_params(run.program.clone(), FAST).unwrap();
     let honest = traces(&run.program, &shard.record, &shard.nodes, &shard.statement);
     // The result of an instruction, a multiplicity, a digest, a flag.
     for (name, column) in [("add", 16), ("range", 0), ("boundary", 50), ("mul", 30), ("merkle", 0)]

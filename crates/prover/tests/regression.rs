@@ -10,7 +10,6 @@ use cairn_prover::chips::{Chip, MANDATORY};
 use cairn_prover::columns::Columns;
 use cairn_prover::run::RunError;
 use cairn_prover::shard::lookups;
-use cairn_prover::trace::TraceError;
 use cairn_vm::Op;
 use common::*;
 use p3_field::PrimeCharacteristicRing;
@@ -196,16 +195,47 @@ fn the_reserved_area_cannot_be_reached() {
         vec![s(Op::Sw, 0, 5, 128)],
         ecall(cairn_accel::ids::COPY, &[8, DATA]),
     ] {
-        let run = run(program(&body, &[]), &[], 1 << 20);
-        let mut tree = run.tree_at(0).unwrap();
-        assert!(matches!(
-            run.prepare(0, &mut tree),
-            Err(RunError::Trace(TraceError::ReservedAddress { .. }))
-        ));
+        let trap = match try_run(program(&body, &[]), &[], 1 << 20) {
+            Err(RunError::Trap(trap)) => trap.kind,
+            _ => panic!("no trap"),
+        };
+        assert!(matches!(trap, cairn_vm::TrapKind::Reserved(_)), "{trap}");
     }
     let mut image = image(&[], &[]);
     image.data = vec![cairn_vm::DataSegment { addr: 4, words: vec![1] }];
     assert!(cairn_prover::program::Program::new(image).is_err());
+}
+
+/// Two megabytes copied again and again, each pass longer than the reach of a timestamp check: every access needs a version brought forward, sixteen to four cycles.
+#[test]
+fn versions_brought_forward_are_limited_by_cutting() {
+    use cairn_prover::trace::ShardLimits;
+    let [src, dst, blocks] = [0x10_0000u32, 0x40_0000, 3000];
+    let mut body = li(20, 4).to_vec();
+    body.extend(li(17, cairn_accel::ids::COPY));
+    let pass = body.len() as i32;
+    body.extend(li(10, src).into_iter().chain(li(11, dst)).chain(li(21, blocks)));
+    body.extend([
+        r(Op::Ecall, 0, 0, 0),
+        i(Op::Addi, 10, 10, 32),
+        i(Op::Addi, 11, 11, 32),
+        i(Op::Addi, 21, 21, -1),
+        s(Op::Bne, 21, 0, -16),
+        i(Op::Addi, 20, 20, -1),
+    ]);
+    let back = 4 * (pass - body.len() as i32);
+    body.push(s(Op::Bne, 20, 0, back));
+    let limits = ShardLimits { gaps: 10_000, ..Default::default() };
+    let run = cairn_prover::run::Run::new(
+        program(&body, &[]),
+        cairn_vm::Input::from_bytes(&[]).unwrap(),
+        limits,
+        1 << 30,
+    )
+    .unwrap();
+    let gaps: Vec<usize> = shards(&run).iter().map(|s| s.record.gaps.len()).collect();
+    assert!(gaps.iter().sum::<usize>() > 15_000, "{gaps:?}");
+    assert!(gaps.iter().all(|&n| n <= limits.gaps + 16), "{gaps:?}");
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn honest_traces_satisfy_every_constraint_and_balance() {
 #[test]
 fn a_shard_proves_and_verifies() {
     let run = run("fib", &1u32.to_le_bytes(), 1 << 20);
-    let mut key = ProvingKey::with_params(run.program.clone(), FAST).unwrap();
+    let key = ProvingKey::with_params(run.program.clone(), FAST).unwrap();
     let mut tree = run.tree_at(0).unwrap();
     assert_eq!(tree.root(), key.vk.initial_root);
     let shard = run.prepare(0, &mut tree).unwrap();

@@ -155,8 +155,7 @@ fn flat(x: &[EF]) -> Vec<F> {
 #[test]
 fn the_transcript_absorbs_everything_and_frozen_challenges_show_it() {
     let run = run(program(&[], &[]), &[], 1 << 20);
-    let mut key =
-        cairn_prover::shard::ProvingKey::with_params(run.program.clone(), GRINDING).unwrap();
+    let key = cairn_prover::shard::ProvingKey::with_params(run.program.clone(), GRINDING).unwrap();
     let shard = shards(&run).remove(0);
     let instances =
         cairn_prover::shard::traces(&run.program, &shard.record, &shard.nodes, &shard.statement);

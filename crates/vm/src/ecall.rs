@@ -1,8 +1,8 @@
 //! Environment calls: operands by the table in [`cairn_accel::ids`], results by the accelerators' native twins.
 
 use crate::error::TrapKind;
-use crate::image::ADDRESS_SPACE;
-use crate::machine::Machine;
+use crate::image::{ADDRESS_SPACE, RESERVED_BYTES};
+use crate::machine::{Machine, misplaced};
 use crate::trace::{AccelCall, WordRead, WordWrite};
 use cairn_accel::ids::{self, Mode, Operand};
 use cairn_accel::secp256k1::Point;
@@ -36,8 +36,9 @@ fn check_pointer(pointer: u32, operand: &Operand) -> Result<(), TrapKind> {
     if !pointer.is_multiple_of(4) {
         return Err(TrapKind::Unaligned(pointer));
     }
-    if u64::from(pointer) + 4 * u64::from(operand.words) > u64::from(ADDRESS_SPACE) {
-        return Err(TrapKind::OutOfRange(pointer));
+    let end = u64::from(pointer) + 4 * u64::from(operand.words);
+    if pointer < RESERVED_BYTES || end > u64::from(ADDRESS_SPACE) {
+        return Err(misplaced(pointer));
     }
     Ok(())
 }

@@ -49,6 +49,9 @@ pub enum TrapKind {
     /// A load or store at or above 2^29.
     #[error("access at {0:#x} is out of range")]
     OutOfRange(u32),
+    /// A load, a store or an ecall's operand below [`crate::RESERVED_BYTES`], where the proof keeps the registers.
+    #[error("access at {0:#x}: addresses below {low:#x} are reserved", low = crate::RESERVED_BYTES)]
+    Reserved(u32),
     /// An ecall id that does not exist.
     #[error("unknown ecall {0}")]
     UnknownEcall(u32),

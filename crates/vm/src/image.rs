@@ -4,6 +4,8 @@ use crate::isa::Instr;
 
 /// Addresses of data are below this bound (2^29 bytes).
 pub const ADDRESS_SPACE: u32 = 1 << 29;
+/// Guest accesses below this bound trap: the proof keeps the registers there.
+pub const RESERVED_BYTES: u32 = 256;
 /// Program counters are below this bound.
 pub const PC_SPACE: u32 = 1 << 29;
 /// The most instructions a program may have (16 MiB of text).

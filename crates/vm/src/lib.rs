@@ -21,7 +21,7 @@ pub use elf::MAX_FILE_BYTES;
 pub use error::{ElfError, Trap, TrapKind};
 pub use image::{
     ADDRESS_SPACE, DataSegment, MAX_DATA_BYTES, MAX_INSTRUCTIONS, MAX_SYMBOLS, PC_SPACE,
-    ProgramImage, Symbol,
+    ProgramImage, RESERVED_BYTES, Symbol,
 };
 pub use input::{Input, InputTooLarge, MAX_INPUT_BYTES};
 pub use isa::{Instr, Op, decode};

@@ -2,7 +2,7 @@
 
 use crate::ecall::EcallBuffers;
 use crate::error::{Trap, TrapKind};
-use crate::image::{ADDRESS_SPACE, ProgramImage};
+use crate::image::{ADDRESS_SPACE, ProgramImage, RESERVED_BYTES};
 use crate::input::Input;
 use crate::isa::{Instr, Op};
 use crate::memory::{Memory, Pages};
@@ -257,14 +257,21 @@ struct Effect {
     mem_new: u32,
 }
 
+/// Why an aligned address cannot be accessed.
+#[cold]
+pub(crate) const fn misplaced(addr: u32) -> TrapKind {
+    if addr < RESERVED_BYTES { TrapKind::Reserved(addr) } else { TrapKind::OutOfRange(addr) }
+}
+
 #[inline(always)]
 fn checked_addr(base: u32, imm: u32, size: u32) -> Result<u32, TrapKind> {
     let addr = base.wrapping_add(imm);
     if addr & (size - 1) != 0 {
         return Err(TrapKind::Unaligned(addr));
     }
-    if addr >= ADDRESS_SPACE {
-        return Err(TrapKind::OutOfRange(addr));
+    // One comparison for both ends.
+    if addr.wrapping_sub(RESERVED_BYTES) >= ADDRESS_SPACE - RESERVED_BYTES {
+        return Err(misplaced(addr));
     }
     Ok(addr)
 }

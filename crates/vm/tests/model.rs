@@ -52,7 +52,7 @@ impl Model {
         if !a.is_multiple_of(size) {
             return Err(Fault::Align(a));
         }
-        if a >= 512 * 1024 * 1024 {
+        if !(256..512 * 1024 * 1024).contains(&a) {
             return Err(Fault::Range(a));
         }
         Ok(a)

@@ -59,11 +59,40 @@ fn every_pointer_is_checked() {
                 args[arg] = bad;
                 assert_eq!(call(id, args), Err(TrapKind::OutOfRange(bad)), "{}", ids::name(id));
             }
+            for bad in [0, 4, 252] {
+                let mut args = good;
+                args[arg] = bad;
+                assert_eq!(call(id, args), Err(TrapKind::Reserved(bad)), "{}", ids::name(id));
+            }
+            let mut args = good;
+            args[arg] = 256;
+            assert!(!matches!(call(id, args), Err(TrapKind::Reserved(_))), "{}", ids::name(id));
             let mut args = good;
             args[arg] = end;
             let at_end = call(id, args);
             let in_domain = !matches!(id, ids::SECP256K1_ADD | ids::SECP256K1_DOUBLE);
             assert_eq!(at_end.is_ok(), in_domain, "{} {at_end:?}", ids::name(id));
+        }
+    }
+}
+
+/// Loads and stores of every width below the reserved bound, and the first address above it.
+#[test]
+fn reserved_addresses_trap() {
+    let at = |instr: u32, x5: u32| {
+        let program = program(&[instr, LOOP]);
+        let mut machine = Machine::new(&program, Input::from_bytes(&[]).unwrap()).snapshot();
+        machine.regs[5] = x5;
+        Machine::resume(&program, Input::from_bytes(&[]).unwrap(), &machine)
+            .run(&mut NoTrace, 1)
+            .map_err(|t| t.kind)
+    };
+    for (funct3, size) in [(0, 1), (1, 2), (2, 4), (4, 1), (5, 2)] {
+        let (load, store) = (0x03 | funct3 << 12 | 5 << 15, 0x23 | (funct3 & 3) << 12 | 5 << 15);
+        for instr in [load, store] {
+            assert_eq!(at(instr, 256 - size), Err(TrapKind::Reserved(256 - size)));
+            assert_eq!(at(instr, 0), Err(TrapKind::Reserved(0)));
+            assert_eq!(at(instr, 256), Ok(Stop::Paused));
         }
     }
 }
@@ -86,15 +115,15 @@ fn unknown_ids_and_domains_trap() {
 
 #[test]
 fn commit_and_input_have_their_limits() {
-    // addi a7, x0, id; ecall, twice each
+    // lui a0, 1; addi a7, x0, id; ecall, twice each
     let set = |id: u32| 0x0000_0893 | id << 20;
-    let twice = |id: u32| program(&[set(id), ECALL, ECALL, LOOP]);
+    let twice = |id: u32| program(&[0x1537, set(id), ECALL, ECALL, LOOP]);
     let run = |p: &ProgramImage| {
         Machine::new(p, Input::from_bytes(&[9; 20]).unwrap()).run(&mut NoTrace, 10).unwrap_err()
     };
     assert_eq!(run(&twice(ids::COMMIT)).kind, TrapKind::DoubleCommit);
     assert_eq!(run(&twice(ids::HINT)).kind, TrapKind::InputExhausted);
-    assert_eq!(run(&twice(ids::HINT)).pc, 0x1008);
+    assert_eq!(run(&twice(ids::HINT)).pc, 0x100c);
 }
 
 #[test]

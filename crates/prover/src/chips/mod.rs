@@ -186,6 +186,26 @@ impl Chip {
         )
     }
 
+    /// Cells of a row, lookup columns included.
+    pub fn row_cells(&self) -> usize {
+        let fractions = crate::shard::lookups(self).len();
+        BaseAir::<F>::width(self) + if fractions > 0 { 4 * (fractions + 1) } else { 0 }
+    }
+
+    /// How many of its rows serve one call of an ecall.
+    pub fn rows_per_call(&self, id: u32) -> usize {
+        use cairn_accel::ids;
+        match self {
+            Self::Ecall(_) => usize::from(ids::operands(id).is_some()),
+            Self::Block(_) => usize::from(matches!(id, ids::COMMIT | ids::HINT | ids::COPY)),
+            Self::Poseidon2(_) => {
+                usize::from(matches!(id, ids::POSEIDON2_PERMUTE | ids::POSEIDON2_COMPRESS))
+            }
+            Self::Accel(accel) if accel.ids().contains(&id) => accel.rows_per_call(),
+            _ => 0,
+        }
+    }
+
     /// Its columns by name.
     pub fn columns(&self) -> Vec<ColumnGroup> {
         match self {

@@ -67,7 +67,7 @@ pub fn check_body(body: &[Instr], data: &[u32]) -> Result<Vec<Instance>, CheckEr
 
 /// Proves a run with [`FAST`] parameters.
 pub fn prove(run: &Run) -> ExecutionProof {
-    let mut key = ProvingKey::with_params(run.program.clone(), FAST).unwrap();
+    let key = ProvingKey::with_params(run.program.clone(), FAST).unwrap();
     let shards = shards(run)
         .into_iter()
         .map(|s| {

@@ -24,7 +24,8 @@ use p3_maybe_rayon::prelude::*;
 /// States between rounds: `(call time, rounds done, 100 limbs)`.
 pub const STATES: PermutationCheckBus<'static> = PermutationCheckBus::new("keccak");
 
-const ROUNDS: usize = 24;
+/// Rows of a call.
+pub const ROUNDS: usize = 24;
 /// Bits of a lane that round constants can flip.
 const RC_BITS: [usize; 7] = [0, 1, 3, 7, 15, 31, 63];
 

@@ -136,6 +136,15 @@ impl AccelAir {
         }
     }
 
+    /// Rows of one call.
+    pub fn rows_per_call(&self) -> usize {
+        match self {
+            Self::KeccakRound(_) => keccak::ROUNDS,
+            Self::Sha256Step(_) => sha256::ROWS,
+            _ => 1,
+        }
+    }
+
     /// Its columns.
     pub fn columns(&self) -> Vec<ColumnGroup> {
         match self {

@@ -25,7 +25,7 @@ pub const STEPS: PermutationCheckBus<'static> = PermutationCheckBus::new("sha256
 /// Rounds of a row.
 const ROUNDS: usize = 4;
 /// Rows of a call.
-const ROWS: usize = 16;
+pub const ROWS: usize = 16;
 /// Words of the shift registers that are held as bits.
 const REGISTER_BITS: [usize; 6] = [1, 2, 3, 4, 5, 6];
 /// Words of the message window that are held as bits, and as limbs.
@@ -373,8 +373,9 @@ struct Word<'a, E> {
 impl<E: PrimeCharacteristicRing> Word<'_, E> {
     /// Limbs of the word whose bit `z` is `bit(z)`.
     fn of_bits(bit: impl Fn(usize) -> E) -> [E; 2] {
+        // Not `sum.double()`: doubling a symbolic expression doubles its tree, and whoever walks it would walk 2^16 leaves.
         let limb =
-            |start: usize| (start..start + 16).rev().fold(E::ZERO, |sum, z| sum.double() + bit(z));
+            |start: usize| (start..start + 16).rev().fold(E::ZERO, |sum, z| sum * E::TWO + bit(z));
         [limb(0), limb(16)]
     }
 

@@ -31,15 +31,7 @@ fn degrees_and_cells() {
     let mut table = vec![("poseidon2 (table)", shape(&Poseidon2Chip), 1)];
     for air in AccelAir::all() {
         assert!(air.main_next_row_columns().is_empty());
-        table.push((
-            air.name(),
-            shape(&air),
-            match air.name() {
-                "keccak_round" => 24,
-                "sha256_step" => 16,
-                _ => 1,
-            },
-        ));
+        table.push((air.name(), shape(&air), air.rows_per_call()));
     }
     for (name, (width, constraints, degree, interactions, columns, widest), rows) in table {
         assert!(degree <= 3, "{name} has degree {degree}");

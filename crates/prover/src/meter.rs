@@ -1,0 +1,279 @@
+//! Where a run is cut into shards.
+
+use crate::bus::{ADDR_SPACE_WORDS, TS_GAP_BITS, TS_STEP};
+use crate::chips::Chip;
+use crate::program::{CLASSES, Class};
+use crate::trace::{ShardLimits, call_cells};
+use cairn_vm::{AccelCall, ShardMeter, Step, Tracer};
+
+/// Cells of a shard that do not depend on its length, roughly: the tables.
+const FIXED_CELLS: f64 = 8e6;
+/// Shards of fewer cycles are cut by their limits alone.
+const LEAST_CYCLES: u32 = 1 << 16;
+
+/// How well the instruction chips' traces fill their heights, which are powers of two. Between half the greatest length and the greatest, a shard ends where it pays best: a
+/// trace that just fills its height costs half of one that has one row more. What pays best is foretold from the mix of instructions so far.
+struct Fill {
+    rows: [u32; CLASSES.len()],
+    weights: [f64; CLASSES.len()],
+    /// Cycles of the shard so far.
+    cycles: u32,
+    /// Least and most cycles.
+    window: [u32; 2],
+    /// A trace is exactly full, or the window begins: time to decide.
+    due: bool,
+}
+
+impl Fill {
+    fn new(most: u32) -> Self {
+        let weights =
+            CLASSES.map(|class| Chip::of_class(class).map_or(0.0, |chip| chip.row_cells() as f64));
+        Self { rows: [0; CLASSES.len()], weights, cycles: 0, window: [most / 2, most], due: false }
+    }
+
+    fn reset(&mut self) {
+        (self.rows, self.cycles, self.due) = ([0; CLASSES.len()], 0, false);
+    }
+
+    #[inline]
+    fn count(&mut self, class: Class) {
+        let rows = &mut self.rows[class as usize];
+        *rows += 1;
+        self.cycles += 1;
+        self.due = self.cycles >= self.window[0]
+            && (rows.is_power_of_two() || self.cycles == self.window[0]);
+    }
+
+    /// Cells with padding for each cell without, if the shard were `scale` times as long with the same mix.
+    fn cost(&self, accel_cells: f64, scale: f64) -> f64 {
+        let (mut used, mut paid) = (accel_cells * scale, accel_cells * scale + FIXED_CELLS);
+        for (&rows, weight) in self.rows.iter().zip(self.weights) {
+            let rows = f64::from(rows) * scale;
+            used += weight * rows;
+            // Rounding must not push a trace that is exactly full to the next height.
+            paid += weight * (rows * (1.0 - 1e-9)).max(1.0).log2().ceil().exp2();
+        }
+        paid / used
+    }
+
+    /// Whether no later end within the window would be cheaper a cycle.
+    fn is_best(&self, accel_cells: usize) -> bool {
+        if self.window[1] < LEAST_CYCLES {
+            return false;
+        }
+        let accel_cells = accel_cells as f64;
+        let now = self.cost(accel_cells, 1.0);
+        let longest = f64::from(self.window[1]) / f64::from(self.cycles.max(1));
+        let full = |rows: u32| {
+            let next = f64::from(rows + 1).log2().ceil().exp2() / f64::from(rows);
+            [next, 2.0 * next]
+        };
+        self.rows
+            .iter()
+            .filter(|&&rows| rows > 0)
+            .flat_map(|&rows| full(rows))
+            .filter(|&scale| scale <= longest)
+            .all(|scale| now <= self.cost(accel_cells, scale))
+    }
+}
+
+/// Cuts a run where [`crate::trace::ShardTracer`] would be full, or the traces fill their heights best.
+pub struct Meter {
+    limits: ShardLimits,
+    cycles: u32,
+    accel_cells: usize,
+    blocks: Blocks,
+    recent: Recent,
+    fill: Fill,
+    sink: u32,
+    /// Content of the sink word at the start of each shard.
+    sinks: Vec<u32>,
+}
+
+/// Counts versions that must be brought forward, from above: accesses to a word that this shard may have accessed, and not in this epoch. An epoch is
+/// as many cycles as one range check of timestamps reaches over, so two accesses in one epoch need no such row.
+struct Recent {
+    /// Epoch of each word's last access in the whole run, from 1; 0 is never.
+    epochs: Vec<u32>,
+    epoch: u32,
+    start: u32,
+    cycle: u64,
+    gaps: usize,
+}
+
+const EPOCH_SHIFT: u32 = TS_GAP_BITS - TS_STEP.ilog2();
+
+impl Recent {
+    fn new() -> Self {
+        // Untouched zeros cost no memory.
+        let epochs = vec![0; ADDR_SPACE_WORDS as usize];
+        Self { epochs, epoch: 1, start: 1, cycle: 0, gaps: 0 }
+    }
+
+    #[inline]
+    fn next_cycle(&mut self) {
+        self.cycle += 1;
+        self.epoch = (self.cycle >> EPOCH_SHIFT) as u32 + 1;
+    }
+
+    #[inline]
+    fn access(&mut self, byte_addr: u32) {
+        let Some(slot) = self.epochs.get_mut(byte_addr as usize / 4) else { return };
+        let last = std::mem::replace(slot, self.epoch);
+        self.gaps += usize::from(last >= self.start && last != self.epoch);
+    }
+
+    fn reset(&mut self) {
+        (self.start, self.gaps) = (self.epoch, 0);
+    }
+
+    /// The registers' own are bounded by one an epoch.
+    fn count(&self) -> usize {
+        self.gaps + 33 * (self.epoch - self.start) as usize
+    }
+}
+
+/// The set of blocks touched in a shard.
+struct Blocks {
+    bits: Vec<u64>,
+    used: Vec<u32>,
+    count: usize,
+}
+
+impl Blocks {
+    fn new() -> Self {
+        Self { bits: vec![0; (ADDR_SPACE_WORDS / 8 / 64) as usize], used: Vec::new(), count: 0 }
+    }
+
+    #[inline]
+    fn touch(&mut self, byte_addr: u32) {
+        let block = byte_addr / 32;
+        let (word, bit) = ((block / 64) as usize % self.bits.len(), 1u64 << (block % 64));
+        if self.bits[word] & bit == 0 {
+            if self.bits[word] == 0 {
+                self.used.push(word as u32);
+            }
+            self.bits[word] |= bit;
+            self.count += 1;
+        }
+    }
+
+    fn clear(&mut self) {
+        for word in self.used.drain(..) {
+            self.bits[word as usize] = 0;
+        }
+        self.count = 0;
+    }
+}
+
+impl Meter {
+    /// For shards within these limits.
+    pub fn new(limits: ShardLimits) -> Self {
+        Self {
+            limits,
+            cycles: 0,
+            accel_cells: 0,
+            blocks: Blocks::new(),
+            recent: Recent::new(),
+            fill: Fill::new(limits.cycles),
+            sink: 0,
+            sinks: Vec::new(),
+        }
+    }
+
+    /// Content of the sink word at the start of each shard.
+    pub fn into_sinks(self) -> Vec<u32> {
+        self.sinks
+    }
+}
+
+impl Tracer for Meter {
+    #[inline(always)]
+    fn step(&mut self, step: &Step) {
+        self.cycles += 1;
+        self.recent.next_cycle();
+        if let Some(class) = Class::of(step.instr.op) {
+            self.fill.count(class);
+        }
+        if step.instr.op.is_memory() {
+            self.blocks.touch(step.mem_addr);
+            self.recent.access(step.mem_addr);
+        }
+        if step.instr.rd == 0 && step.instr.op.writes_rd() {
+            self.sink = step.rd_new;
+        }
+    }
+
+    fn ecall(&mut self, _: &Step, call: &AccelCall<'_>) {
+        self.cycles += 1;
+        self.recent.next_cycle();
+        self.fill.count(Class::Ecall);
+        self.accel_cells += call_cells(call.id);
+        for addr in call.reads.iter().map(|r| r.addr).chain(call.writes.iter().map(|w| w.addr)) {
+            self.blocks.touch(addr);
+            self.recent.access(addr);
+        }
+    }
+
+    #[inline(always)]
+    fn pause(&mut self) -> bool {
+        self.cycles >= self.limits.cycles
+            || self.accel_cells >= self.limits.accel_cells
+            || self.blocks.count >= self.limits.blocks
+            || self.recent.count() >= self.limits.gaps
+            || (self.fill.due && self.fill.is_best(self.accel_cells))
+    }
+}
+
+impl ShardMeter for Meter {
+    fn reset(&mut self) {
+        (self.cycles, self.accel_cells) = (0, 0);
+        self.blocks.clear();
+        self.recent.reset();
+        self.fill.reset();
+        self.sinks.push(self.sink);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Cells paid for each cell used of a shard that ends by `Fill`, and of one that ends at the most cycles.
+    fn costs(shares: &[u32], most: u32) -> (u32, f64, f64) {
+        let mut fill = Fill::new(most);
+        let total: u32 = shares.iter().sum();
+        let mut due = [0u32; CLASSES.len()];
+        let mut cut = None;
+        for _ in 0..most {
+            // Each class in turn by its share.
+            for (due, share) in due.iter_mut().zip(shares) {
+                *due += share;
+            }
+            let next = (0..shares.len()).max_by_key(|&i| due[i]).unwrap();
+            due[next] = due[next].saturating_sub(total);
+            fill.count(CLASSES[next]);
+            if cut.is_none() && fill.due && fill.is_best(0) {
+                cut = Some((fill.cycles, fill.cost(0.0, 1.0)));
+            }
+        }
+        let end = fill.cost(0.0, 1.0);
+        let (cycles, cost) = cut.unwrap_or((most, end));
+        (cycles, cost, end)
+    }
+
+    #[test]
+    fn shards_end_where_their_traces_are_full() {
+        let most = 3 << 17;
+        let (mut sum, mut sum_fixed) = (0.0, 0.0);
+        for seed in 1..40u32 {
+            let shares: Vec<u32> =
+                (0..9u32).map(|i| (seed * 7919 + i * 104_729) % 97 + 1).collect();
+            let (cycles, cost, fixed) = costs(&shares, most);
+            assert!((most / 2..=most).contains(&cycles), "{cycles}");
+            assert!(cost <= fixed * 1.0001, "{cost} {fixed}");
+            (sum, sum_fixed) = (sum + cost, sum_fixed + fixed);
+        }
+        assert!(sum < 0.93 * sum_fixed, "{sum} {sum_fixed}");
+    }
+}
