@@ -5,7 +5,7 @@ use std::{error::Error, fs, process::Command};
 use crate::{root, run as run_command};
 
 /// The binaries of `fuzz/src/bin`.
-const TARGETS: [&str; 5] = ["transaction", "witness", "pubdata", "l1_log", "elf"];
+const TARGETS: [&str; 6] = ["transaction", "witness", "pubdata", "l1_log", "elf", "proof"];
 /// What cargo-fuzz passes, less the sanitizer (which would need a nightly compiler).
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \

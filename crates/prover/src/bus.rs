@@ -9,7 +9,7 @@
 //!   reach below [`LOW_WORDS`]: the load/store and ecall chips only form addresses in `LOW_WORDS..ADDR_SPACE_WORDS + LOW_WORDS`, and the
 //!   memory-boundary chip only offers addresses below `ADDR_SPACE_WORDS`, so a chip that adds a small offset to a pointer may run
 //!   off the end but never into the registers, and running off the end cannot balance.
-//! * *Time*: cycle number `n >= 1` of a shard has timestamp `8 n`; sub-steps are `ts .. ts + 7`. All timestamps are below `2^25`. The initial value of a word has timestamp 0.
+//! * *Time*: cycle number `n >= 1` of a shard has timestamp `8 n`; sub-steps are `ts .. ts + 7`. All timestamps are below `2^26` (a shard has at most 2^22 rows of instructions). The initial value of a word has timestamp 0.
 //!
 //! # Memory
 //!

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 pub const MAX_SHARDS: usize = 1 << 14;
 /// The largest encoded shard proof.
 pub const MAX_SHARD_BYTES: usize = 32 << 20;
-/// The largest encoded execution proof.
-pub const MAX_PROOF_BYTES: usize = 1 << 30;
+/// The largest encoded execution proof: five hundred shards of eight megabytes, which is more than the longest batch that a sequencer seals.
+pub const MAX_PROOF_BYTES: usize = 4 << 30;
 
 /// A proof of a whole execution.
 #[derive(Serialize, Deserialize)]
@@ -155,8 +155,32 @@ pub fn decode<T: Serialize + DeserializeOwned>(
     }
     let (value, rest) =
         postcard::take_from_bytes::<T>(bytes).map_err(|e| DecodeError::Malformed(e.to_string()))?;
-    if !rest.is_empty() || encode(&value)? != bytes {
+    // Compared piece by piece: a second copy of a long proof would be too much memory.
+    let same = postcard::serialize_with_flavor::<T, _, bool>(&value, Same { left: bytes });
+    if !rest.is_empty() || same != Ok(true) {
         return Err(DecodeError::NotCanonical);
     }
     Ok(value)
+}
+
+/// Compares an encoding with bytes while it is made.
+struct Same<'a> {
+    left: &'a [u8],
+}
+
+impl postcard::ser_flavors::Flavor for Same<'_> {
+    type Output = bool;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.left = self.left.strip_prefix(bytes).ok_or(postcard::Error::SerializeBufferFull)?;
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<bool> {
+        Ok(self.left.is_empty())
+    }
 }

@@ -45,6 +45,9 @@ pub enum WorkError {
         "the work directory {0} is for another program, input or shard size; use an empty directory"
     )]
     OtherJob(PathBuf),
+    /// The job file is not one.
+    #[error("{0} is damaged; use an empty directory, or delete the file to start again")]
+    Damaged(PathBuf),
     /// The run cannot be proven.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -132,8 +135,11 @@ impl Job {
         std::fs::create_dir_all(dir).map_err(|e| io(dir, e))?;
         let path = dir.join("job");
         match std::fs::read(&path) {
-            Ok(bytes) if decode::<JobFile>(&bytes, 1 << 20).is_ok_and(|found| found == job) => {}
-            Ok(_) => return Err(WorkError::OtherJob(dir.to_owned())),
+            Ok(bytes) => match decode::<JobFile>(&bytes, 1 << 20) {
+                Ok(found) if found == job => {}
+                Ok(_) => return Err(WorkError::OtherJob(dir.to_owned())),
+                Err(_) => return Err(WorkError::Damaged(path)),
+            },
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 write_whole(&path, &encode(&job)?)?
             }

@@ -186,6 +186,14 @@ fn the_decoder_takes_exactly_the_encodings() {
     assert!(read(&bytes).is_ok());
     assert!(matches!(decode::<ExecutionProof>(&bytes, 100), Err(DecodeError::TooLarge(_))));
     assert!(read(&[&bytes[..], &[0]].concat()).is_err());
+    // A longer spelling of the same value, the first program counter.
+    let mut pc = bytes.len() - encode(&honest.shards).unwrap().len() + 1;
+    assert_eq!(bytes[pc - 1], 1, "one shard, then its first program counter");
+    while bytes[pc] & 0x80 != 0 {
+        pc += 1;
+    }
+    let longer = [&bytes[..pc], &[bytes[pc] | 0x80, 0], &bytes[pc + 1..]].concat();
+    assert!(read(&longer).is_err());
     for end in [0, 1, 10, 100, bytes.len() / 2, bytes.len() - 1] {
         assert!(read(&bytes[..end]).is_err());
     }
