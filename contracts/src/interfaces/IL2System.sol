@@ -66,6 +66,20 @@ interface INonceHolder {
     function getDeploymentNonce(address account) external view returns (uint256);
     function getRawNonce(address account) external view returns (uint256);
     function isNonceUsed(address account, uint256 nonce) external view returns (bool);
+    function validateNonceUsage(address account, uint256 key, bool shouldBeUsed) external view;
+    /// @notice Uses up the caller's next sequential nonce.
+    function incrementMinNonceIfEquals(uint256 expectedNonce) external;
+    function increaseMinNonce(uint256 value) external returns (uint256 oldMinNonce);
+    /// @notice Uses up a nonce without order of the caller's: `key` from 2^48 up, `value` not zero, once.
+    function setValueUnderNonce(uint256 key, uint256 value) external;
+    function getValueUnderNonce(uint256 key) external view returns (uint256);
+
+    event ValueSetUnderNonce(address indexed accountAddress, uint256 indexed key, uint256 value);
+
+    error NonceNotEqual(uint256 minNonce, uint256 expected);
+    error NonceUsage(address account, uint256 nonce, bool used);
+    error InvalidNonceKey(uint256 key);
+    error NonceIncreaseTooLarge(uint256 value);
 }
 
 /// @title 0x8002: code hashes.
