@@ -10,6 +10,7 @@ pub mod address;
 pub mod batch;
 pub mod config;
 pub mod da;
+pub mod eip712;
 pub mod header;
 pub mod l2_to_l1;
 pub mod priority;
@@ -17,6 +18,7 @@ pub mod transaction;
 
 pub use batch::{BatchStatus, PublicInput, StoredBatchInfo};
 pub use config::{ChainConfig, DaPolicy, FeeParams};
+pub use eip712::Eip712Tx;
 pub use header::BlockHeader;
 pub use l2_to_l1::{L2ToL1Log, LogTree};
 pub use priority::{L2CanonicalTransaction, PriorityTx};

@@ -9,7 +9,10 @@ use alloy_sol_types::SolValue;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::priority::{PRIORITY_TX_TYPE, PriorityError, PriorityTx};
+use crate::{
+    eip712::{EIP712_TX_TYPE, Eip712Error, Eip712Tx},
+    priority::{PRIORITY_TX_TYPE, PriorityError, PriorityTx},
+};
 
 /// Most bytes of one encoded transaction.
 pub const MAX_TX_SIZE: usize = 128 * 1024 + 4096;
@@ -24,6 +27,8 @@ pub type EthTransaction = EthereumTxEnvelope<TxEip4844>;
 pub enum Transaction {
     /// Signed by an externally owned account.
     Ethereum(EthTransaction),
+    /// Started by any account, under its own rules (type 0x71).
+    Eip712(Box<Eip712Tx>),
     /// Asked for by L1.
     Priority(Box<PriorityTx>),
 }
@@ -43,6 +48,9 @@ pub enum TransactionError {
     /// A malformed L1->L2 transaction.
     #[error(transparent)]
     Priority(#[from] PriorityError),
+    /// A malformed account-abstraction transaction.
+    #[error(transparent)]
+    Eip712(#[from] Eip712Error),
 }
 
 impl Transaction {
@@ -60,6 +68,7 @@ impl Transaction {
                 let (tx, _) = PriorityTx::decode(&bytes[1..])?;
                 Ok(Self::Priority(Box::new(tx)))
             }
+            Some(&EIP712_TX_TYPE) => Ok(Self::Eip712(Box::new(Eip712Tx::decode(&bytes[1..])?))),
             Some(_) => {
                 let mut rest = bytes;
                 let tx = EthTransaction::decode_2718(&mut rest)
@@ -79,6 +88,7 @@ impl Transaction {
     pub fn encode(&self) -> Vec<u8> {
         match self {
             Self::Ethereum(tx) => tx.encoded_2718(),
+            Self::Eip712(tx) => tx.encode(),
             Self::Priority(tx) => {
                 let mut out = Vec::with_capacity(tx.data.len() + 1024);
                 out.push(PRIORITY_TX_TYPE);
@@ -92,6 +102,7 @@ impl Transaction {
     pub fn hash(&self) -> B256 {
         match self {
             Self::Ethereum(tx) => *tx.tx_hash(),
+            Self::Eip712(tx) => tx.hash(),
             Self::Priority(tx) => tx.hash,
         }
     }
@@ -100,6 +111,7 @@ impl Transaction {
     pub fn ty(&self) -> u8 {
         match self {
             Self::Ethereum(tx) => tx.tx_type() as u8,
+            Self::Eip712(_) => EIP712_TX_TYPE,
             Self::Priority(_) => PRIORITY_TX_TYPE,
         }
     }
@@ -108,6 +120,7 @@ impl Transaction {
     pub fn gas_limit(&self) -> u64 {
         match self {
             Self::Ethereum(tx) => tx.gas_limit(),
+            Self::Eip712(tx) => tx.gas_limit,
             Self::Priority(tx) => tx.gas_limit,
         }
     }
@@ -116,6 +129,7 @@ impl Transaction {
     pub fn nonce(&self) -> u64 {
         match self {
             Self::Ethereum(tx) => tx.nonce(),
+            Self::Eip712(tx) => tx.nonce,
             Self::Priority(tx) => tx.id,
         }
     }
@@ -124,6 +138,7 @@ impl Transaction {
     pub fn value(&self) -> U256 {
         match self {
             Self::Ethereum(tx) => tx.value(),
+            Self::Eip712(tx) => tx.value,
             Self::Priority(tx) => tx.value,
         }
     }
@@ -132,6 +147,7 @@ impl Transaction {
     pub fn input(&self) -> &Bytes {
         match self {
             Self::Ethereum(tx) => tx.input(),
+            Self::Eip712(tx) => &tx.data,
             Self::Priority(tx) => &tx.data,
         }
     }
@@ -140,6 +156,7 @@ impl Transaction {
     pub fn kind(&self) -> TxKind {
         match self {
             Self::Ethereum(tx) => tx.kind(),
+            Self::Eip712(tx) => tx.to.map_or(TxKind::Create, TxKind::Call),
             Self::Priority(tx) => TxKind::Call(tx.to),
         }
     }
@@ -153,6 +170,7 @@ impl Transaction {
     pub fn max_fee_per_gas(&self) -> u128 {
         match self {
             Self::Ethereum(tx) => tx.max_fee_per_gas(),
+            Self::Eip712(tx) => tx.max_fee_per_gas,
             Self::Priority(tx) => tx.max_fee_per_gas,
         }
     }
