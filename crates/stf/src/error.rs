@@ -5,6 +5,8 @@ use alloc::string::String;
 use alloy_primitives::{Address, U256};
 use thiserror::Error;
 
+use crate::life::aa::AaError;
+
 /// An invalid transaction: it may not enter a block and costs its sender nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TxError {
@@ -144,6 +146,17 @@ pub enum TxError {
     /// EIP-7702 as a deployment.
     #[error("EIP-7702 transaction cannot be used to create contract")]
     SetCodeCreate,
+    /// The account or its paymaster does not want the transaction (0x71), or cannot pay for it.
+    #[error(transparent)]
+    Account(#[from] AaError),
+    /// The sender takes fewer gas per byte of pubdata than the chain asks for (0x71).
+    #[error("gas per pubdata limit too low: have {have}, want {want}")]
+    GasPerPubdataTooLow {
+        /// The transaction's limit.
+        have: u64,
+        /// The chain's price.
+        want: u64,
+    },
     /// A priority operation that is not the next of the queue.
     #[error("priority operation {have} out of order: the next one is {want}")]
     PriorityOutOfOrder {
@@ -163,6 +176,7 @@ impl TxError {
                 | Self::BlockFull(_)
                 | Self::NonceTooHigh { .. }
                 | Self::FeeCapTooLow { .. }
+                | Self::GasPerPubdataTooLow { .. }
         )
     }
 }
@@ -182,4 +196,10 @@ pub enum ExecError<E: core::error::Error> {
     /// The EVM met a condition that it defines as fatal.
     #[error("evm: {0}")]
     Evm(String),
+}
+
+impl<E: core::error::Error> From<AaError> for ExecError<E> {
+    fn from(e: AaError) -> Self {
+        Self::Invalid(TxError::Account(e))
+    }
 }

@@ -9,8 +9,9 @@
 //! | **refund** | unused gas to the sender, the fee to the operator ([`settle`]) | unused gas (and the value after a failure) to the refund recipient |
 //!
 //! An account-abstraction transaction (0x71) is one more column of this table: its validate, pay and refund steps are calls of account and
-//! paymaster code through the same [`execute`] machinery.
+//! paymaster code through the same machinery ([`aa`]).
 
+pub mod aa;
 mod authorize;
 pub mod charge;
 pub mod execute;
@@ -158,6 +159,7 @@ pub(crate) fn run_open<R: StateReader, I>(
 ) -> Result<Outcome, ExecError<R::Error>> {
     let out = match &tx.tx {
         Transaction::Ethereum(eth) => signed(evm, tx, eth, rules, exec),
+        Transaction::Eip712(t) => aa::run(evm, tx, t, rules, exec),
         Transaction::Priority(op) => priority::run(evm, op, rules, exec),
     };
     if out.is_err() {
@@ -175,6 +177,20 @@ fn signed<R: StateReader, I>(
 ) -> Result<Outcome, ExecError<R::Error>> {
     evm.ctx.tx = validate::tx_env(eth, tx.sender);
     run_env(evm, rules, exec)
+}
+
+/// Runs the steps of an account-abstraction transaction up to **execute** and keeps nothing of it; answers the gas that account and paymaster
+/// code used. Other transactions have no such steps.
+pub(crate) fn validate_account<R: StateReader, I>(
+    evm: &mut CairnEvm<R, I>,
+    tx: &RecoveredTx,
+    rules: &Rules,
+    exec: execute::Exec<R, I>,
+) -> Result<u64, ExecError<R::Error>> {
+    let Transaction::Eip712(t) = &tx.tx else { return Ok(0) };
+    let gas = aa::validate_only(evm, tx, t, rules, exec);
+    end(evm, false);
+    gas
 }
 
 /// The steps of a signed transaction (or of a simulated call) whose environment is set.

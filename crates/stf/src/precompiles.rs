@@ -3,25 +3,16 @@
 use alloc::string::{String, ToString};
 
 use alloy_primitives::{Address, Bytes, U256};
-use alloy_sol_types::{SolCall, SolValue, sol};
 use cairn_primitives::address::{HISTORY_STORAGE, NONCE_HOLDER};
 use revm::{
-    context::{Block, ContextTr, JournalTr},
+    context::{Block, ContextTr},
     handler::{EthPrecompiles, PrecompileProvider},
     interpreter::{CallInputs, Gas, InstructionResult, InterpreterResult},
     primitives::{AddressSet, hardfork::SpecId},
 };
 
-use crate::{evm::CairnContext, limits::BLOCK_HASH_WINDOW, reader::StateReader};
+use crate::{evm::CairnContext, life::aa::nonce, limits::BLOCK_HASH_WINDOW, reader::StateReader};
 
-sol! {
-    function getMinNonce(address) external view returns (uint256);
-    function getRawNonce(address) external view returns (uint256);
-    function getDeploymentNonce(address) external view returns (uint256);
-}
-
-/// Gas of a nonce read: a cold account access and the call's own work.
-const NONCE_GAS: u64 = 2_700;
 /// Gas of a history read: what the contract of EIP-2935 costs with a cold slot.
 const HISTORY_GAS: u64 = 2_200;
 
@@ -55,10 +46,14 @@ impl<R: StateReader> PrecompileProvider<CairnContext<R>> for CairnPrecompiles {
     ) -> Result<Option<InterpreterResult>, String> {
         let at = inputs.bytecode_address;
         if at == NONCE_HOLDER {
-            return native(ctx, inputs, NONCE_GAS, nonce_holder).map(Some);
+            return native(ctx, inputs, nonce::gas_of, |ctx, input| nonce::run(ctx, inputs, input))
+                .map(Some);
         }
         if at == HISTORY_STORAGE {
-            return native(ctx, inputs, HISTORY_GAS, history).map(Some);
+            let run = |ctx: &mut CairnContext<R>, input: &[u8]| {
+                Ok(history(ctx, input)?.ok_or_else(Bytes::new))
+            };
+            return native(ctx, inputs, |_| HISTORY_GAS, run).map(Some);
         }
         PrecompileProvider::<CairnContext<R>>::run(&mut self.ethereum, ctx, inputs)
     }
@@ -69,43 +64,25 @@ impl<R: StateReader> PrecompileProvider<CairnContext<R>> for CairnPrecompiles {
     }
 }
 
-/// Runs a native contract: fixed gas, no value, `None` reverts.
+/// Runs a native contract that takes no value: its gas depends on the input alone; `Ok(Err(_))` reverts with data.
 fn native<R: StateReader>(
     ctx: &mut CairnContext<R>,
     inputs: &CallInputs,
-    cost: u64,
-    f: impl FnOnce(&mut CairnContext<R>, &[u8]) -> Result<Option<Bytes>, String>,
+    cost: impl FnOnce(&[u8]) -> u64,
+    f: impl FnOnce(&mut CairnContext<R>, &[u8]) -> Result<Result<Bytes, Bytes>, String>,
 ) -> Result<InterpreterResult, String> {
+    let input = inputs.input.as_bytes(ctx).to_vec();
     let mut gas = Gas::new(inputs.gas_limit);
-    if !gas.record_regular_cost(cost) {
+    if !gas.record_regular_cost(cost(&input)) {
         gas.spend_all();
         return Ok(InterpreterResult::new(InstructionResult::PrecompileOOG, Bytes::new(), gas));
     }
-    let input = inputs.input.as_bytes(ctx).to_vec();
     let sends_value = inputs.value.transfer().is_some_and(|v| !v.is_zero());
-    let output = if sends_value { None } else { f(ctx, &input)? };
+    let output = if sends_value { Err(Bytes::new()) } else { f(ctx, &input)? };
     Ok(match output {
-        Some(bytes) => InterpreterResult::new(InstructionResult::Return, bytes, gas),
-        None => InterpreterResult::new(InstructionResult::Revert, Bytes::new(), gas),
+        Ok(bytes) => InterpreterResult::new(InstructionResult::Return, bytes, gas),
+        Err(bytes) => InterpreterResult::new(InstructionResult::Revert, bytes, gas),
     })
-}
-
-/// zkSync's NonceHolder reads. Here one account nonce orders transactions and names deployments, as on Ethereum.
-fn nonce_holder<R: StateReader>(
-    ctx: &mut CairnContext<R>,
-    input: &[u8],
-) -> Result<Option<Bytes>, String> {
-    let Some((selector, args)) = input.split_first_chunk::<4>() else { return Ok(None) };
-    let raw = match *selector {
-        s if s == getRawNonceCall::SELECTOR => true,
-        s if s == getMinNonceCall::SELECTOR || s == getDeploymentNonceCall::SELECTOR => false,
-        _ => return Ok(None),
-    };
-    let Ok(address) = Address::abi_decode_validate(args) else { return Ok(None) };
-    let account = ctx.journal_mut().load_account(address).map_err(|e| e.to_string())?;
-    let nonce = U256::from(account.data.info.nonce);
-    let word = if raw { nonce << 128 | nonce } else { nonce };
-    Ok(Some(word.abi_encode().into()))
 }
 
 /// EIP-2935's `get`: a 32-byte block number in, its hash out. Reaches [`BLOCK_HASH_WINDOW`] blocks back.

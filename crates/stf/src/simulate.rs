@@ -1,8 +1,9 @@
 //! Simulations on a state: `eth_call`, `eth_estimateGas` and calls under a tracer, through the very steps that blocks use.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec, vec::Vec};
 
 use alloy_primitives::{Address, Bytes, Log, TxKind, U256};
+use cairn_primitives::{Eip712Tx, Transaction, eip712::PaymasterParams};
 use revm::{
     Inspector,
     context::{ContextTr, TxEnv, result::Output},
@@ -22,7 +23,7 @@ use crate::{
     },
     limits::TX_GAS_LIMIT,
     reader::StateReader,
-    tx::recover_authorizations,
+    tx::{RecoveredTx, recover_authorizations},
 };
 
 /// A call that nobody signed.
@@ -46,6 +47,17 @@ pub struct CallRequest {
     pub access_list: AccessList,
     /// EIP-7702 authorizations.
     pub authorization_list: Vec<SignedAuthorization>,
+    /// Set: the steps of an account-abstraction transaction (0x71) are run, signatures and nonces aside.
+    pub account: Option<Box<AccountRequest>>,
+}
+
+/// What a simulated account-abstraction transaction has beside the fields of a call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountRequest {
+    /// Who would pay.
+    pub paymaster: Option<PaymasterParams>,
+    /// As long as the real one will be; empty: 65 bytes.
+    pub signature: Bytes,
 }
 
 /// Most gas that a simulation runs with.
@@ -193,9 +205,61 @@ impl<R: StateReader, I> Simulator<R, I> {
         let charge = request.gas_price > 0;
         let policy = Policy { check_fees: charge, charge_fees: charge, ..Policy::SIMULATION };
         let rules = Rules { fees: self.env.fees, block_gas_left: u64::MAX, policy };
-        let out = life::run_env(&mut self.evm, &rules, exec);
+        let out = match &request.account {
+            Some(account) => {
+                let tx = self.account_tx(request, account)?;
+                life::run_open(&mut self.evm, &tx, &rules, exec)
+            }
+            None => life::run_env(&mut self.evm, &rules, exec),
+        };
         life::end(&mut self.evm, out.is_ok() && self.keep_changes);
         out.map(CallResult::from)
+    }
+
+    /// The transaction that the request stands for, with the account's present nonce. Its fee cap is at least one wei, so that what a paymaster takes
+    /// for it leaves the traces that it will leave.
+    fn account_tx(
+        &mut self,
+        request: &CallRequest,
+        account: &AccountRequest,
+    ) -> Result<RecoveredTx, ExecError<R::Error>> {
+        let state = revm::Database::basic(self.evm.ctx.db_mut(), request.from);
+        let nonce = state.map_err(life::db_fault)?.map_or(0, |a| a.nonce);
+        let signature = if account.signature.is_empty() {
+            vec![1; 65].into()
+        } else {
+            account.signature.clone()
+        };
+        let tx = Eip712Tx {
+            chain_id: self.env.chain_id,
+            from: request.from,
+            to: request.to.to().copied(),
+            nonce,
+            gas_limit: request.gas_limit.min(MAX_CALL_GAS),
+            gas_per_pubdata: u64::MAX,
+            max_fee_per_gas: request.gas_price.max(1),
+            max_priority_fee_per_gas: 0,
+            value: request.value,
+            data: request.data.clone(),
+            paymaster: account.paymaster.clone(),
+            signature,
+        };
+        Ok(RecoveredTx::assume_sender(Transaction::Eip712(Box::new(tx)), request.from))
+    }
+
+    /// Runs the steps of an account-abstraction transaction up to **execute**, as a block would, under the inspector, and keeps nothing of it: what
+    /// a mempool judges by. Answers the gas that account and paymaster code used.
+    ///
+    /// # Errors
+    /// [`ExecError::Invalid`] when the account or its paymaster does not want it.
+    pub fn validate(&mut self, tx: &RecoveredTx) -> Result<u64, ExecError<R::Error>>
+    where
+        I: Inspector<CairnContext<R>, EthInterpreter>,
+    {
+        self.set_block(false);
+        let policy = Policy::CONSENSUS;
+        let rules = Rules { fees: self.env.fees, block_gas_left: u64::MAX, policy };
+        life::validate_account(&mut self.evm, tx, &rules, inspected())
     }
 
     fn set_block(&mut self, free: bool) {

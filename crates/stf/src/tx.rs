@@ -5,7 +5,7 @@ use alloc::{boxed::Box, vec::Vec};
 use alloy_consensus::{SignableTransaction, transaction::EthereumTxEnvelope};
 use alloy_primitives::{Address, B256, Signature, U256, keccak256};
 use cairn_primitives::{
-    Transaction,
+    Eip712Tx, Transaction,
     priority::{PRIORITY_TX_TYPE, PriorityTx},
     transaction::EthTransaction,
 };
@@ -28,8 +28,12 @@ pub struct RecoveredTx {
     pub tx: Transaction,
     /// Hash by which clients know it.
     pub hash: B256,
-    /// Who signed it, or for whom L1 asked.
+    /// Who signed it, for whom L1 asked, or the account that a 0x71 transaction names.
     pub sender: Address,
+    /// What the account of a 0x71 transaction signs; zero for other types.
+    pub digest: B256,
+    /// The key that signed a 0x71 transaction, where it is known already ([`Self::recover_signer`]); plain accounts are checked against it.
+    pub signer: Option<Address>,
 }
 
 impl RecoveredTx {
@@ -41,6 +45,7 @@ impl RecoveredTx {
         let tx = Transaction::decode(raw)?;
         match tx {
             Transaction::Priority(p) => Ok(Self::priority(p)),
+            Transaction::Eip712(t) => Ok(Self::account(t)),
             Transaction::Ethereum(eth) => {
                 let hash = keccak256(raw);
                 Self::signed_with_hash(eth, hash)
@@ -59,12 +64,32 @@ impl RecoveredTx {
 
     /// A priority operation: L1 vouches for its sender.
     pub fn priority(tx: Box<PriorityTx>) -> Self {
-        Self { hash: tx.hash, sender: tx.from, tx: Transaction::Priority(tx) }
+        let (hash, sender) = (tx.hash, tx.from);
+        Self { tx: Transaction::Priority(tx), hash, sender, digest: B256::ZERO, signer: None }
+    }
+
+    /// An account-abstraction transaction. Whether its account agrees is a matter of the state, and so of execution.
+    pub fn account(tx: Box<Eip712Tx>) -> Self {
+        let digest = tx.signing_hash();
+        let (hash, sender) = (tx.hash_with(digest), tx.from);
+        Self { tx: Transaction::Eip712(tx), hash, sender, digest, signer: None }
+    }
+
+    /// Recovers the key behind the signature of a 0x71 transaction ahead of its execution: the costly part of what a plain account's validation
+    /// does. Nothing is decided by it: an account with code has signatures of its own.
+    pub fn recover_signer(&mut self) {
+        if let Transaction::Eip712(t) = &self.tx {
+            self.signer = eip712_signer(self.digest, &t.signature).ok();
+        }
     }
 
     /// A transaction whose sender is taken on trust: simulations and impersonation in development. Never for a block that is to be proven.
     pub fn assume_sender(tx: Transaction, sender: Address) -> Self {
-        Self { hash: tx.hash(), sender, tx }
+        let known = match tx {
+            Transaction::Eip712(t) => Self::account(t),
+            tx => Self { hash: tx.hash(), sender, tx, digest: B256::ZERO, signer: None },
+        };
+        Self { sender, signer: Some(sender), ..known }
     }
 
     fn signed_with_hash(tx: EthTransaction, hash: B256) -> Result<Self, TxError> {
@@ -76,7 +101,8 @@ impl RecoveredTx {
             EthereumTxEnvelope::Eip4844(_) => return Err(TxError::UnsupportedType),
         };
         let sender = recover(prehash, &signature).ok_or(TxError::InvalidSignature)?;
-        Ok(Self { tx: Transaction::Ethereum(tx), hash, sender })
+        let tx = Transaction::Ethereum(tx);
+        Ok(Self { tx, hash, sender, digest: B256::ZERO, signer: None })
     }
 
     /// The EIP-2718 form, as a witness carries it.
@@ -116,6 +142,24 @@ pub fn recover(prehash: B256, signature: &Signature) -> Option<Address> {
         .secp256k1_ecrecover(&rs, u8::from(signature.v()), &prehash.0)
         .ok()?;
     Some(Address::from_slice(&word[12..]))
+}
+
+/// Address of the key behind a plain account's signature `r || s || v` of a 0x71 transaction; there is one form of it.
+///
+/// # Errors
+/// What is wrong with the signature.
+pub(crate) fn eip712_signer(digest: B256, signature: &[u8]) -> Result<Address, &'static str> {
+    let Ok(bytes) = <&[u8; 65]>::try_from(signature) else {
+        return Err("an account without code has a signature of 65 bytes");
+    };
+    let odd = match bytes[64] {
+        27 => false,
+        28 => true,
+        _ => return Err("the last byte of the signature is neither 27 nor 28"),
+    };
+    let word = |at: usize| U256::from_be_slice(&bytes[at..at + 32]);
+    recover(digest, &Signature::new(word(0), word(32), odd))
+        .ok_or("it does not recover, or its `s` is in the upper half (EIP-2)")
 }
 
 /// EIP-7702 authorizations with their authorities recovered by [`recover`].

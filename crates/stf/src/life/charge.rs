@@ -52,7 +52,7 @@ pub(super) fn charge_pubdata<R: StateReader, I>(
     Ok(())
 }
 
-fn messages<R: StateReader, I>(evm: &CairnEvm<R, I>) -> Vec<(Address, B256, Bytes)> {
+pub(super) fn messages<R: StateReader, I>(evm: &CairnEvm<R, I>) -> Vec<(Address, B256, Bytes)> {
     let logs = &evm.ctx.journaled_state.inner.logs;
     logs.iter()
         .filter_map(L2ToL1Log::parse_message_event)
@@ -61,7 +61,7 @@ fn messages<R: StateReader, I>(evm: &CairnEvm<R, I>) -> Vec<(Address, B256, Byte
 }
 
 /// Bytes of pubdata of the transaction so far; `None` when a balance is out of range.
-fn measure<R: StateReader, I>(
+pub(super) fn measure<R: StateReader, I>(
     evm: &mut CairnEvm<R, I>,
     executed: &mut Executed,
 ) -> Result<Option<u64>, ExecError<R::Error>> {

@@ -68,6 +68,24 @@ pub(crate) struct Executed {
 }
 
 impl Executed {
+    /// Nothing executed yet, of a transaction that undoes to `start`.
+    pub(crate) fn nothing(start: JournalCheckpoint, gas_limit: u64) -> Self {
+        Self {
+            start,
+            failure: None,
+            output: Bytes::new(),
+            contract_address: None,
+            gas_limit,
+            spent: 0,
+            refund: 0,
+            floor: 0,
+            pubdata_bytes: 0,
+            pubdata_gas: 0,
+            messages: Vec::new(),
+            new_codes: Vec::new(),
+        }
+    }
+
     /// Gas used when all steps are done.
     pub(crate) fn gas_used(&self) -> u64 {
         let used = (self.spent + self.pubdata_gas).saturating_sub(self.refund);
@@ -137,7 +155,9 @@ pub(crate) fn execute_from<R: StateReader, I>(
 }
 
 /// A failed read inside an instruction is parked in the context.
-fn take_fault<R: StateReader, I>(evm: &mut CairnEvm<R, I>) -> Result<(), ExecError<R::Error>> {
+pub(super) fn take_fault<R: StateReader, I>(
+    evm: &mut CairnEvm<R, I>,
+) -> Result<(), ExecError<R::Error>> {
     match core::mem::replace(&mut evm.ctx.error, Ok(())) {
         Ok(()) => Ok(()),
         Err(ContextError::Db(e)) => Err(super::db_fault(e)),

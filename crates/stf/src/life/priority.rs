@@ -3,7 +3,7 @@
 //! Of `to_mint`, the fee `gas_limit * max_fee_per_gas` is held back, up to `value` is given to `from` before the call, and what is left in the
 //! end (unused gas, any surplus, and the value when the call failed) goes to the refund recipient.
 
-use alloy_primitives::{Bytes, TxKind, U256};
+use alloy_primitives::{TxKind, U256};
 use cairn_primitives::PriorityTx;
 use revm::{
     context::{Block, ContextTr, JournalTr, TxEnv},
@@ -101,18 +101,9 @@ fn refused(
     failure: Failure,
 ) -> Executed {
     Executed {
-        start,
         failure: Some(failure),
-        output: Bytes::new(),
-        contract_address: None,
-        gas_limit: op.gas_limit,
         spent: op.gas_limit,
-        refund: 0,
-        floor: 0,
-        pubdata_bytes: 0,
-        pubdata_gas: 0,
-        messages: Default::default(),
-        new_codes: Default::default(),
+        ..Executed::nothing(start, op.gas_limit)
     }
 }
 

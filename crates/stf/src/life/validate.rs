@@ -120,7 +120,7 @@ pub(super) fn pay<R: StateReader, I>(
     Ok(())
 }
 
-fn chain_id<R: StateReader, I>(evm: &CairnEvm<R, I>) -> Result<(), TxError> {
+pub(super) fn chain_id<R: StateReader, I>(evm: &CairnEvm<R, I>) -> Result<(), TxError> {
     let want = evm.ctx.cfg.chain_id();
     match evm.ctx.tx.chain_id() {
         Some(have) if have != want => Err(TxError::ChainId { have, want }),
@@ -130,7 +130,10 @@ fn chain_id<R: StateReader, I>(evm: &CairnEvm<R, I>) -> Result<(), TxError> {
     }
 }
 
-fn gas_limit<R: StateReader, I>(evm: &CairnEvm<R, I>, rules: &Rules) -> Result<(), TxError> {
+pub(super) fn gas_limit<R: StateReader, I>(
+    evm: &CairnEvm<R, I>,
+    rules: &Rules,
+) -> Result<(), TxError> {
     let have = evm.ctx.tx.gas_limit();
     if !rules.policy.check_gas_limit {
         return Ok(());
@@ -144,7 +147,7 @@ fn gas_limit<R: StateReader, I>(evm: &CairnEvm<R, I>, rules: &Rules) -> Result<(
     Ok(())
 }
 
-fn fee_caps<R: StateReader, I>(evm: &CairnEvm<R, I>) -> Result<(), TxError> {
+pub(super) fn fee_caps<R: StateReader, I>(evm: &CairnEvm<R, I>) -> Result<(), TxError> {
     let (tx, base_fee) = (&evm.ctx.tx, evm.ctx.block.basefee());
     let (address, max_fee) = (tx.caller(), tx.max_fee_per_gas());
     if let Some(tip) = tx.max_priority_fee_per_gas().filter(|tip| *tip > max_fee) {
@@ -156,7 +159,7 @@ fn fee_caps<R: StateReader, I>(evm: &CairnEvm<R, I>) -> Result<(), TxError> {
     Ok(())
 }
 
-fn shape<R: StateReader, I>(evm: &CairnEvm<R, I>) -> Result<(), TxError> {
+pub(super) fn shape<R: StateReader, I>(evm: &CairnEvm<R, I>) -> Result<(), TxError> {
     let tx = &evm.ctx.tx;
     let limit = evm.ctx.cfg.max_initcode_size();
     if tx.kind().is_create() && tx.input().len() > limit {
