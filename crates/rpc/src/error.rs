@@ -86,6 +86,14 @@ pub enum PoolError {
         /// Floor of the calldata.
         want: u64,
     },
+    /// The account or its paymaster does not want the transaction (type 0x71), or the pool's rules for them are broken.
+    #[error("{reason}")]
+    Account {
+        /// Which step, whose code, and why.
+        reason: String,
+        /// Data of the revert, if it was one.
+        data: Option<Bytes>,
+    },
     /// The gas limit is above the block's.
     #[error("exceeds block gas limit")]
     ExceedsBlockGasLimit,
@@ -245,7 +253,10 @@ impl ChainError {
 impl From<ChainError> for ErrorObjectOwned {
     fn from(error: ChainError) -> Self {
         let data = match &error {
-            ChainError::Reverted(data) => Some(hex::encode_prefixed(data)),
+            ChainError::Reverted(data)
+            | ChainError::Pool(PoolError::Account { data: Some(data), .. }) => {
+                Some(hex::encode_prefixed(data))
+            }
             _ => None,
         };
         ErrorObject::owned(error.code(), error.to_string(), data)

@@ -69,7 +69,7 @@ fn affordable(
     call: &CallRequest,
 ) -> Result<Option<u64>> {
     let fee = request.max_fee_per_gas.or(request.gas_price).unwrap_or_default();
-    if fee == 0 {
+    if fee == 0 || crate::eip712::meta(&call.other)?.is_some_and(|m| m.paymaster.is_some()) {
         return Ok(None);
     }
     let from = request.from.unwrap_or_default();
@@ -170,7 +170,8 @@ fn estimate_gas(ctx: &Context, args: &mut Args<'_>) -> Result<Hex<u64>> {
     call.request.gas = asked;
     call.state_overrides = args.opt::<StateOverride>()?;
     call.block_overrides = args.opt::<BlockOverrides>()?.map(Box::new);
-    estimate(ctx, call).map(Hex)
+    let room = crate::eip712::margin(&call.request, &call.other)?;
+    Ok(Hex(estimate(ctx, call)?.saturating_add(room)))
 }
 
 /// Answer of `eth_createAccessList`.

@@ -9,6 +9,7 @@ pub mod chain;
 mod context;
 mod debug;
 mod dev;
+pub mod eip712;
 pub mod error;
 mod eth;
 mod execute;

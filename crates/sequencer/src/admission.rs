@@ -3,7 +3,7 @@
 use alloy_consensus::transaction::EthereumTxEnvelope;
 use alloy_consensus::{Transaction as _, Typed2718};
 use cairn_primitives::transaction::{EthTransaction, MAX_TX_SIZE};
-use cairn_primitives::{Transaction, TransactionError};
+use cairn_primitives::{Eip712Tx, Transaction, TransactionError};
 use cairn_rpc::PoolError;
 use cairn_stf::limits::TX_GAS_LIMIT;
 use cairn_stf::{RecoveredTx, TxError};
@@ -23,6 +23,7 @@ pub fn admit(raw: &[u8], chain_id: u64) -> Result<RecoveredTx, PoolError> {
     }
     let tx = match Transaction::decode(raw).map_err(decode_error)? {
         Transaction::Ethereum(tx) => tx,
+        Transaction::Eip712(tx) => return admit_account(tx, chain_id),
         Transaction::Priority(_) => return Err(PoolError::TypeNotSupported),
     };
     check_shape(&tx, chain_id)?;
@@ -30,6 +31,39 @@ pub fn admit(raw: &[u8], chain_id: u64) -> Result<RecoveredTx, PoolError> {
         TxError::UnsupportedType => PoolError::TypeNotSupported,
         _ => PoolError::InvalidSender,
     })
+}
+
+/// An account-abstraction transaction: whether its account wants it is judged on the state, later.
+fn admit_account(tx: Box<Eip712Tx>, chain_id: u64) -> Result<RecoveredTx, PoolError> {
+    if tx.chain_id != chain_id {
+        return Err(PoolError::InvalidChainId { have: tx.chain_id, want: chain_id });
+    }
+    let (tip, max_fee) = (tx.max_priority_fee_per_gas, tx.max_fee_per_gas);
+    if tip > max_fee {
+        return Err(PoolError::TipAboveFeeCap { tip, max_fee });
+    }
+    if tx.gas_limit > TX_GAS_LIMIT {
+        return Err(PoolError::ExceedsTxGasCap { cap: TX_GAS_LIMIT, got: tx.gas_limit });
+    }
+    if tx.nonce == u64::MAX {
+        return Err(PoolError::NonceMax);
+    }
+    if tx.to.is_none() && tx.data.len() > MAX_INITCODE_SIZE {
+        let (size, limit) = (tx.data.len(), MAX_INITCODE_SIZE);
+        return Err(PoolError::InitCodeTooLarge { size, limit });
+    }
+    let params = GasParams::new_spec(cairn_stf::evm::SPEC);
+    let need = params.initial_tx_gas(&tx.data, tx.to.is_none(), 0, 0, 0, None);
+    let have = tx.gas_limit;
+    if need.initial_total_gas() > have {
+        return Err(PoolError::IntrinsicGas { have, want: need.initial_total_gas() });
+    }
+    if need.floor_gas() > have {
+        return Err(PoolError::FloorGas { have, want: need.floor_gas() });
+    }
+    let mut tx = RecoveredTx::account(tx);
+    tx.recover_signer();
+    Ok(tx)
 }
 
 fn decode_error(e: TransactionError) -> PoolError {

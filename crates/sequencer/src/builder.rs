@@ -7,7 +7,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use alloy_primitives::{Address, B256, Bloom};
+use cairn_primitives::eip712::EIP712_TX_TYPE;
 use cairn_primitives::{FeeParams, PriorityTx};
+use cairn_rpc::ChainError;
+use cairn_stf::life::aa::nonce::UNORDERED;
 use cairn_stf::{
     BatchLimits, BatchUsage, BlockEnvParams, BlockExecutor, BlockOutput, ExecError, RecoveredTx,
     TxResult,
@@ -22,6 +25,7 @@ use crate::batcher::{BatchSender, OpenBatch};
 use crate::clock::unix_now_ms;
 use crate::config::BlockTime;
 use crate::error::SequencerError;
+use crate::judge::Verdict;
 use crate::shared::Shared;
 use crate::state::{HeadReader, HeadSlots, SnapshotReader, StateError};
 
@@ -33,6 +37,8 @@ const MAX_PRIORITY_PER_BLOCK: usize = 500;
 const MAX_BUILD_TIME: Duration = Duration::from_millis(200);
 /// Longest pause by which a block waits for company under load.
 const MAX_LINGER: Duration = Duration::from_millis(20);
+/// Longest that transactions are judged again after a block.
+const MAX_JUDGE_TIME: Duration = Duration::from_millis(5);
 /// How often the pool is swept.
 const SWEEP: Duration = Duration::from_secs(60);
 /// Most blocks of one `evm_mine`.
@@ -359,7 +365,14 @@ impl Builder {
             gone
         };
         shared.log_dropped(&unfunded);
+        let unordered: Vec<B256> = (body.included.iter())
+            .filter(|t| t.ty() == EIP712_TX_TYPE && t.tx.nonce() >= UNORDERED)
+            .map(|t| t.hash)
+            .collect();
+        // Their nonces pass no account's nonce, so they leave by name.
+        self.drop_invalid(&unordered);
         self.drop_invalid(&body.invalid);
+        self.judge_again(&output.changes);
         self.last_block_at = Instant::now();
         self.last_block_txs = body.included.len();
         shared.publish(&commit);
@@ -371,6 +384,36 @@ impl Builder {
             self.cut()?;
         }
         Ok(())
+    }
+
+    /// Asks code again whose storage the block changed, for a bounded time: what is left over is asked when its turn to be executed comes.
+    fn judge_again(&self, changes: &cairn_stf::StateChanges) {
+        let shared = &self.shared;
+        let touched: Vec<_> = {
+            let pool = shared.pool.lock();
+            let hashes = pool.touched_by(changes);
+            hashes.iter().filter_map(|h| pool.get(h).map(|p| p.tx.clone())).collect()
+        };
+        let started = Instant::now();
+        let mut invalid = Vec::new();
+        for tx in touched {
+            if started.elapsed() > MAX_JUDGE_TIME {
+                break;
+            }
+            let Ok(account) = shared.accounts.get(&shared.storage, tx.sender) else { continue };
+            match shared.judge(&tx, &account) {
+                Ok(Verdict { judged: Some(judged), .. }) => {
+                    shared.pool.lock().judged_again(&tx.hash, judged);
+                }
+                Ok(_) => {}
+                Err(ChainError::Pool(reason)) => {
+                    tracing::debug!(hash = %tx.hash, %reason, "dropping a transaction that became invalid");
+                    invalid.push(tx.hash);
+                }
+                Err(e) => tracing::debug!(hash = %tx.hash, error = %e, "not judged again"),
+            }
+        }
+        self.drop_invalid(&invalid);
     }
 
     fn drop_invalid(&self, invalid: &[B256]) {

@@ -23,6 +23,7 @@ pub mod config;
 pub mod error;
 pub mod genesis;
 mod handle;
+mod judge;
 pub mod mempool;
 mod recovery;
 pub mod rpc;

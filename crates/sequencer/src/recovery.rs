@@ -105,7 +105,14 @@ fn reload_pool(shared: &Shared, entries: Vec<LogEntry>) -> Result<(), SequencerE
                     let Some(tx) = decode(sender, &raw) else { continue };
                     let account = shared.accounts.get(&shared.storage, sender)?;
                     // A used nonce, above all: a block holds it. Whatever else the pool refuses now it would have dropped by itself.
-                    if let Err(reason) = pool.add(tx, raw.len(), &account, now) {
+                    // Code is asked again whether it wants its transaction.
+                    let added = match shared.judge(&tx, &account) {
+                        Ok(v) => pool
+                            .add_judged(tx, raw.len(), &account, v.judged, v.paymaster_balance, now)
+                            .map_err(Into::into),
+                        Err(e) => Err(e),
+                    };
+                    if let Err(reason) = added {
                         tracing::trace!(%reason, "not put back into the pool");
                     }
                 }

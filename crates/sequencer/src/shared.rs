@@ -18,6 +18,7 @@ use crate::builder::Command;
 use crate::clock::Clock;
 use crate::config::{BlockTime, SequencerConfig};
 use crate::error::SequencerError;
+use crate::judge::Verdict;
 use crate::mempool::Mempool;
 use crate::state::{CodeCache, HeadAccounts};
 
@@ -105,10 +106,14 @@ impl Shared {
         self.check_running()?;
         let (hash, sender) = (tx.hash, tx.sender);
         let account = self.accounts.get(&self.storage, sender).map_err(internal)?;
-        if account.has_code() && !self.is_delegation(account.code_hash) {
+        let is_account = tx.ty() == cairn_primitives::eip712::EIP712_TX_TYPE;
+        if !is_account && account.has_code() && !self.is_delegation(account.code_hash) {
             return Err(PoolError::SenderHasCode(sender).into());
         }
-        let added = self.pool.lock().add(tx, raw.len(), &account, Instant::now())?;
+        let Verdict { judged, paymaster_balance } = self.judge(&tx, &account)?;
+        let now = Instant::now();
+        let added =
+            self.pool.lock().add_judged(tx, raw.len(), &account, judged, paymaster_balance, now)?;
         let entry = LogEntry::Accepted { sender, raw: raw.clone() };
         let write = match self.log.append(&entry) {
             Ok(write) => write,
@@ -131,7 +136,7 @@ impl Shared {
         Ok(write)
     }
 
-    fn is_delegation(&self, code_hash: B256) -> bool {
+    pub(crate) fn is_delegation(&self, code_hash: B256) -> bool {
         let code = self.storage.state().and_then(|s| s.code(code_hash));
         matches!(code, Ok(Some(code)) if code.starts_with(&[0xef, 0x01, 0x00]) && code.len() == 23)
     }

@@ -8,8 +8,9 @@ use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, U256};
 use cairn_primitives::Transaction;
 use cairn_rpc::PoolError;
-use cairn_stf::{AccountState, RecoveredTx};
+use cairn_stf::{AccountState, RecoveredTx, StateChanges};
 
+use super::accounts::{Accounts, Judged, queue_of};
 use crate::config::MempoolLimits;
 
 /// Percent by which a replacement must raise both the fee cap and the tip (geth's default).
@@ -52,12 +53,18 @@ pub(crate) fn tip(tx: &RecoveredTx, base_fee: u64) -> u128 {
             let above = eth.max_fee_per_gas().saturating_sub(base_fee.into());
             eth.max_priority_fee_per_gas().map_or(above, |tip| tip.min(above))
         }
-        Transaction::Priority(_) => 0,
+        // Account-abstraction transactions pay no tip.
+        Transaction::Eip712(_) | Transaction::Priority(_) => 0,
     }
 }
 
-/// `gas limit * fee cap + value`, saturated.
+/// `gas limit * fee cap + value`, saturated; the value alone when a paymaster pays.
 pub(crate) fn max_cost(tx: &Transaction) -> U256 {
+    if let Transaction::Eip712(t) = tx
+        && t.paymaster.is_some()
+    {
+        return t.value;
+    }
     let fee = U256::from(tx.gas_limit()).saturating_mul(U256::from(tx.max_fee_per_gas()));
     fee.saturating_add(tx.value())
 }
@@ -114,6 +121,7 @@ pub struct Mempool {
     by_rank: BTreeSet<(Rank, Address, u64)>,
     /// Each sender's first executable transaction.
     pub(super) ready: BTreeSet<(Rank, Address)>,
+    accounts: Accounts,
     bytes: usize,
     seq: u64,
 }
@@ -128,6 +136,7 @@ impl Mempool {
             by_hash: HashMap::new(),
             by_rank: BTreeSet::new(),
             ready: BTreeSet::new(),
+            accounts: Accounts::default(),
             bytes: 0,
             seq: 0,
         }
@@ -195,7 +204,26 @@ impl Mempool {
         account: &AccountState,
         now: Instant,
     ) -> Result<Added, PoolError> {
-        let (sender, nonce) = (tx.sender, tx.tx.nonce());
+        self.add_judged(tx, size, account, None, U256::ZERO, now)
+    }
+
+    /// As [`Self::add`], of a transaction whose validity is up to code: what it rests on, and the balance of its paymaster, if it has one.
+    ///
+    /// # Errors
+    /// As [`Self::add`]; [`PoolError::Account`] when too much of the account or the paymaster waits already.
+    pub fn add_judged(
+        &mut self,
+        tx: RecoveredTx,
+        size: usize,
+        account: &AccountState,
+        judged: Option<Judged>,
+        paymaster_balance: U256,
+        now: Instant,
+    ) -> Result<Added, PoolError> {
+        let (sender, nonce) = (queue_of(&tx), tx.tx.nonce());
+        // A nonce without order is the first of a queue of its own.
+        let account =
+            &if sender == tx.sender { *account } else { AccountState { nonce, ..*account } };
         if self.by_hash.contains_key(&tx.hash) {
             return Err(PoolError::AlreadyKnown);
         }
@@ -206,8 +234,15 @@ impl Mempool {
         if nonce - account.nonce >= self.limits.per_sender as u64 {
             return Err(PoolError::NonceTooHigh { next: account.nonce, got: nonce });
         }
+        if let Some(judged) = &judged {
+            self.accounts.check(&tx, judged.smart, paymaster_balance)?;
+        }
         self.refresh(sender, account);
+        let noted = judged.map(|judged| (tx.clone(), judged));
         let outcome = self.place(tx, size, account, now);
+        if let (Ok(_), Some((tx, judged))) = (&outcome, noted) {
+            self.accounts.insert(&tx, judged);
+        }
         self.drop_if_idle(&sender);
         outcome
     }
@@ -235,7 +270,7 @@ impl Mempool {
         account: &AccountState,
         now: Instant,
     ) -> Result<Added, PoolError> {
-        let (sender, nonce, cost) = (tx.sender, tx.tx.nonce(), max_cost(&tx.tx));
+        let (sender, nonce, cost) = (queue_of(&tx), tx.tx.nonce(), max_cost(&tx.tx));
         let queue = self.senders.get(&sender);
         let old = queue.and_then(|q| q.txs.get(&nonce));
         if let Some(old) = old {
@@ -270,7 +305,7 @@ impl Mempool {
     /// Drops the transactions that rank below `new` until it fits.
     fn make_room(&mut self, new: &PooledTx) -> Result<Vec<B256>, PoolError> {
         let limits = self.limits;
-        let queue_len = self.senders.get(&new.tx.sender).map_or(0, |s| s.txs.len());
+        let queue_len = self.senders.get(&queue_of(&new.tx)).map_or(0, |s| s.txs.len());
         if queue_len >= limits.per_sender || new.size > limits.bytes {
             return Err(PoolError::PoolFull);
         }
@@ -334,6 +369,7 @@ impl Mempool {
         self.by_rank.remove(&(rank, sender, nonce));
         self.by_hash.remove(&tx.tx.hash);
         self.bytes -= tx.size;
+        self.accounts.remove(&tx.tx);
         Some(tx)
     }
 
@@ -398,6 +434,19 @@ impl Mempool {
             self.take(sender, *nonce);
         }
         out.into_iter().map(|(_, hash)| hash).collect()
+    }
+
+    /// Transactions whose validity rested on what changed; they should be judged again.
+    pub fn touched_by(&self, changes: &StateChanges) -> Vec<B256> {
+        self.accounts.touched_by(changes)
+    }
+
+    /// Notes what a transaction rests on now.
+    pub fn judged_again(&mut self, hash: &B256, judged: Judged) {
+        if let Some(tx) = self.get(hash).map(|p| p.tx.clone()) {
+            self.accounts.remove(&tx);
+            self.accounts.insert(&tx, judged);
+        }
     }
 
     /// Drops a transaction; false if it is not here.
@@ -470,7 +519,7 @@ fn check_replacement(old: &PooledTx, new: &RecoveredTx) -> Result<(), PoolError>
         Transaction::Ethereum(eth) => {
             eth.max_priority_fee_per_gas().unwrap_or_else(|| eth.max_fee_per_gas())
         }
-        Transaction::Priority(_) => 0,
+        Transaction::Eip712(_) | Transaction::Priority(_) => 0,
     };
     let bumped =
         |v: u128| v.saturating_add(v.saturating_mul(PRICE_BUMP_PERCENT).div_ceil(100)).max(v + 1);

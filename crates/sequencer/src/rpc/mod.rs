@@ -11,6 +11,7 @@
 mod chain;
 mod dev;
 mod simulate;
+pub(crate) use simulate::pool_error as tx_error;
 pub mod views;
 mod zk;
 

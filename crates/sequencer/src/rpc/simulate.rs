@@ -7,12 +7,13 @@ use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy_rpc_types::BlockOverrides as RpcBlockOverrides;
 use alloy_rpc_types::state::{AccountOverride as RpcAccountOverride, StateOverride};
 use cairn_primitives::FeeParams;
+use cairn_primitives::eip712::{EIP712_TX_TYPE, PaymasterParams};
 use cairn_rpc::chain::RpcInspector;
 use cairn_rpc::error::Result;
 use cairn_rpc::{
     BlockRef, CallOutcome, CallPurpose, CallRequest, ChainError, PoolError, TracedTx, TxTracer,
 };
-use cairn_stf::simulate::CallResult;
+use cairn_stf::simulate::{AccountRequest, CallResult};
 use cairn_stf::{
     AccountOverride, AccountState, BlockEnvParams, BlockExecutor, BlockOverrides, ExecError,
     Failure, RecoveredTx, Simulator, StateChanges, StateOverrides, StateReader, TxError, TxResult,
@@ -139,7 +140,8 @@ pub(super) fn exec_error(e: ExecError<StateError>) -> ChainError {
     }
 }
 
-fn pool_error(e: TxError) -> PoolError {
+/// A refusal as clients know it.
+pub(crate) fn pool_error(e: TxError) -> PoolError {
     match e {
         TxError::NonceTooLow { tx, state, .. } => PoolError::NonceTooLow { next: state, got: tx },
         TxError::NonceTooHigh { tx, state, .. } => PoolError::NonceTooHigh { next: state, got: tx },
@@ -158,6 +160,9 @@ fn pool_error(e: TxError) -> PoolError {
         TxError::BlockGasExceeded { .. } => PoolError::ExceedsBlockGasLimit,
         TxError::InitCodeTooLarge { size, limit } => PoolError::InitCodeTooLarge { size, limit },
         TxError::ChainId { have, want } => PoolError::InvalidChainId { have, want },
+        TxError::Account(e) => {
+            PoolError::Account { reason: e.to_string(), data: e.revert_data().cloned() }
+        }
         other => PoolError::Other(other.to_string()),
     }
 }
@@ -389,16 +394,36 @@ pub(super) fn stf_request(call: &CallRequest) -> Result<cairn_stf::CallRequest> 
         return Err(PoolError::TipAboveFeeCap { tip, max_fee: cap }.into());
     }
     debug_assert!(matches!(call.purpose, CallPurpose::Call | CallPurpose::Estimate));
+    let account = account_request(call)?.map(Box::new);
+    // Who asks what a paymaster's transaction needs is not asked for the fee; nor is the paymaster.
+    let sponsored = account.as_ref().is_some_and(|a| a.paymaster.is_some());
     Ok(cairn_stf::CallRequest {
         from: r.from.unwrap_or_default(),
         to: r.to.unwrap_or(TxKind::Create),
         gas_limit: r.gas.unwrap_or(cairn_stf::simulate::MAX_CALL_GAS),
-        gas_price: fee,
-        priority_fee: r.max_fee_per_gas.and(r.max_priority_fee_per_gas),
+        gas_price: if sponsored { 0 } else { fee },
+        priority_fee: r.max_fee_per_gas.and(r.max_priority_fee_per_gas).filter(|_| !sponsored),
         value: r.value.unwrap_or_default(),
         data: r.input.input().cloned().unwrap_or_default(),
         access_list: r.access_list.clone().unwrap_or_default(),
         authorization_list: r.authorization_list.clone().unwrap_or_default(),
+        account,
+    })
+}
+
+/// What an estimate says of account abstraction: type 0x71, or zkSync's `eip712Meta`. An `eth_call` is the bare call, as on zkSync.
+fn account_request(call: &CallRequest) -> Result<Option<AccountRequest>> {
+    if call.purpose != CallPurpose::Estimate {
+        return Ok(None);
+    }
+    let meta = cairn_rpc::eip712::meta(&call.other)?;
+    let is_type = call.request.transaction_type == Some(EIP712_TX_TYPE);
+    Ok(match meta {
+        Some(m) => Some(AccountRequest {
+            paymaster: m.paymaster.map(|(paymaster, input)| PaymasterParams { paymaster, input }),
+            signature: m.signature,
+        }),
+        None => is_type.then(AccountRequest::default),
     })
 }
 

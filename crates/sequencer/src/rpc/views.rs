@@ -4,8 +4,9 @@ use alloy_consensus::proofs::ordered_trie_root_with_encoder;
 use alloy_consensus::{Header as ConsensusHeader, TxEnvelope};
 use alloy_primitives::{Address, B64, B256, Bloom, Bytes, LogData, U256};
 use alloy_rpc_types::Header;
+use cairn_primitives::eip712::EIP712_TX_TYPE;
 use cairn_primitives::transaction::EthTransaction;
-use cairn_primitives::{L2ToL1Log, Transaction as L2Transaction};
+use cairn_primitives::{Eip712Tx, L2ToL1Log, Transaction as L2Transaction};
 use cairn_rpc::view::{Extra, Inclusion};
 use cairn_rpc::{Block, BlockEvent, Log, Receipt, Transaction};
 use cairn_storage::{BatchRecord, BlockCommit, BlockRecord, ReceiptRecord, TxRecord};
@@ -174,6 +175,7 @@ pub fn transaction(
         L2Transaction::Ethereum(eth) => {
             Transaction::from_envelope(&to_envelope(eth), sender, included, base_fee)
         }
+        L2Transaction::Eip712(t) => eip712_view(t, included, base_fee),
         L2Transaction::Priority(op) => Transaction {
             hash: op.hash,
             ty: cairn_primitives::priority::PRIORITY_TX_TYPE,
@@ -206,6 +208,47 @@ pub fn transaction(
         view.extra.insert("yParity".into(), hex_json(0));
     }
     view
+}
+
+/// An account-abstraction transaction. ethers reads an ECDSA signature of every transaction: one of another kind shows as zeros there, and whole in
+/// `eip712Meta`.
+fn eip712_view(t: &Eip712Tx, included: Option<Inclusion>, base_fee: Option<u64>) -> Transaction {
+    let mut meta = json!({
+        "gasPerPubdata": hex_json(t.gas_per_pubdata),
+        "customSignature": t.signature,
+        "factoryDeps": [],
+    });
+    if let Some(p) = &t.paymaster {
+        meta["paymasterParams"] = json!({ "paymaster": p.paymaster, "paymasterInput": p.input });
+    }
+    let mut extra = Extra::new();
+    extra.insert("eip712Meta".into(), meta);
+    let word = |at: usize| B256::from_slice(&t.signature[at..at + 32]);
+    let (r, s, odd) = match t.signature.len() {
+        65 if t.signature[32] < 0x80 => (word(0), word(32), t.signature[64] == 28),
+        _ => (B256::ZERO, B256::ZERO, false),
+    };
+    extra.insert("r".into(), json!(r));
+    extra.insert("s".into(), json!(s));
+    extra.insert("v".into(), hex_json(odd.into()));
+    extra.insert("yParity".into(), hex_json(odd.into()));
+    Transaction {
+        hash: t.hash(),
+        ty: EIP712_TX_TYPE,
+        chain_id: Some(t.chain_id),
+        from: t.from,
+        nonce: t.nonce,
+        to: t.to,
+        value: t.value,
+        gas: t.gas_limit,
+        gas_price: base_fee.map_or(t.max_fee_per_gas, u128::from),
+        max_fee_per_gas: Some(t.max_fee_per_gas),
+        max_priority_fee_per_gas: Some(t.max_priority_fee_per_gas),
+        input: t.data.clone(),
+        inclusion: included,
+        extra,
+        ..Transaction::default()
+    }
 }
 
 /// The chain holds no blob transactions, so each of its transactions is one of the standard envelope.

@@ -213,6 +213,7 @@ impl L2Rpc {
         request: EstimateRequest,
         overrides: StateOverrides,
         cap: u64,
+        purpose: CallPurpose,
     ) -> Result<u64> {
         let head = self.shared().head_number();
         let call = CallRequest {
@@ -221,7 +222,7 @@ impl L2Rpc {
             block: BlockRef::Pending,
             state_overrides: None,
             block_overrides: None,
-            purpose: CallPurpose::Estimate,
+            purpose,
         };
         let mut stf = stf_request(&call)?;
         stf.gas_limit = call.request.gas.unwrap_or(0);
@@ -443,8 +444,10 @@ impl ZkChain for L2Rpc {
     }
 
     fn estimate_fee(&self, request: EstimateRequest) -> Result<FeeEstimate> {
-        let gas_limit =
-            self.estimate(request, StateOverrides::default(), cairn_stf::limits::TX_GAS_LIMIT)?;
+        let cap = cairn_stf::limits::TX_GAS_LIMIT;
+        let room = cairn_rpc::eip712::margin(&request.request, &request.other)?;
+        let gas = self.estimate(request, StateOverrides::default(), cap, CallPurpose::Estimate)?;
+        let gas_limit = gas + room;
         let fees = *self.shared().fees.read();
         let base = u128::from(fees.base_fee);
         Ok(FeeEstimate {
@@ -467,7 +470,8 @@ impl ZkChain for L2Rpc {
             .insert(from, AccountOverride { balance: Some(balance), ..AccountOverride::default() });
         let r = &mut request.request;
         (r.gas_price, r.max_fee_per_gas, r.max_priority_fee_per_gas) = (None, None, None);
-        let gas = self.estimate(request, overrides, PRIORITY_GAS_CAP)?;
+        // A priority operation is a plain call, whatever `eip712Meta` says of it.
+        let gas = self.estimate(request, overrides, PRIORITY_GAS_CAP, CallPurpose::Call)?;
         Ok((gas + gas * L1_TO_L2_MARGIN / 100).min(PRIORITY_GAS_CAP))
     }
 
