@@ -33,7 +33,9 @@ interface Vm {
     function prank(address sender, address origin) external;
     function readFile(string calldata path) external view returns (string memory);
     function recordLogs() external;
+    function publicKeyP256(uint256 key) external pure returns (uint256 x, uint256 y);
     function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
+    function signP256(uint256 key, bytes32 digest) external pure returns (bytes32 r, bytes32 s);
     function snapshotValue(string calldata name, uint256 value) external;
     function startPrank(address sender) external;
     function startPrank(address sender, address origin) external;
