@@ -216,8 +216,7 @@ impl<R: StateReader, I> Simulator<R, I> {
         out.map(CallResult::from)
     }
 
-    /// The transaction that the request stands for, with the account's present nonce. Its fee cap is at least one wei, so that what a paymaster takes
-    /// for it leaves the traces that it will leave.
+    /// The transaction that the request stands for, with the account's present nonce.
     fn account_tx(
         &mut self,
         request: &CallRequest,
@@ -237,7 +236,7 @@ impl<R: StateReader, I> Simulator<R, I> {
             nonce,
             gas_limit: request.gas_limit.min(MAX_CALL_GAS),
             gas_per_pubdata: u64::MAX,
-            max_fee_per_gas: request.gas_price.max(1),
+            max_fee_per_gas: request.gas_price,
             max_priority_fee_per_gas: 0,
             value: request.value,
             data: request.data.clone(),
