@@ -295,12 +295,31 @@ fn put_value(old: &U256, new: &U256, out: &mut Vec<u8>) {
     Form::shortest(old, new).put(out);
 }
 
-fn put_varint(mut n: u64, out: &mut Vec<u8>) {
+/// Appends a number as LEB128, in its shortest form.
+pub fn put_varint(mut n: u64, out: &mut Vec<u8>) {
     while n >= 0x80 {
         out.push(n as u8 | 0x80);
         n >>= 7;
     }
     out.push(n as u8);
+}
+
+/// Reads a number that [`put_varint`] wrote and moves `bytes` on; `None` when they end within it, or it has another form.
+pub fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut n = 0u64;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        let bits = u64::from(byte & 0x7f);
+        if (bits << shift) >> shift != bits || (*byte == 0 && shift > 0) {
+            return None;
+        }
+        n |= bits << shift;
+        if *byte < 0x80 {
+            return Some(n);
+        }
+    }
+    None
 }
 
 struct Reader<'a> {
@@ -319,19 +338,10 @@ impl<'a> Reader<'a> {
     }
 
     fn varint<E>(&mut self) -> Result<u64, DiffError<E>> {
-        let mut n = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            let bits = u64::from(byte & 0x7f);
-            if (bits << shift) >> shift != bits || (byte == 0 && shift > 0) {
-                return Err(DiffError::Varint);
-            }
-            n |= bits << shift;
-            if byte < 0x80 {
-                return Ok(n);
-            }
-        }
-        Err(DiffError::Varint)
+        // Bytes that end within a number are cut off; all else is a wrong form.
+        let ends = self.bytes.iter().take(10).all(|b| *b >= 0x80) && self.bytes.len() < 10;
+        let wrong = if ends { DiffError::Truncated } else { DiffError::Varint };
+        read_varint(&mut self.bytes).ok_or(wrong)
     }
 
     /// A number of items of at least `min_size` bytes each, which the bytes left can hold.

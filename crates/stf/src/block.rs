@@ -196,6 +196,8 @@ pub(crate) struct Engine<R: StateReader, I> {
     tx_count: u32,
     gas_used: u64,
     usage: BatchUsage,
+    /// Of the bytes of code read so far, those that results account for.
+    code_bytes_counted: u64,
     policy: Policy,
 }
 
@@ -215,6 +217,7 @@ impl<R: StateReader, I> Engine<R, I> {
             tx_count: 0,
             gas_used: 0,
             usage: BatchUsage::default(),
+            code_bytes_counted: 0,
             policy: Policy::CONSENSUS,
         }
     }
@@ -285,7 +288,12 @@ impl<R: StateReader, I> Engine<R, I> {
         self.evm.ctx.journaled_state.database.published.extend(codes);
     }
 
+    fn code_bytes_read(&self) -> u64 {
+        self.evm.ctx.journaled_state.database.code_bytes_read
+    }
+
     fn advance(&mut self, result: &TxResult) {
+        self.code_bytes_counted += result.code_bytes;
         self.txs_rolling_hash = roll_tx_hash(self.txs_rolling_hash, result.hash);
         self.gas_used = result.cumulative_gas_used;
         self.tx_count += 1;
@@ -319,6 +327,8 @@ impl<R: StateReader, I> Engine<R, I> {
             pubdata_bytes: o.pubdata_bytes,
             pubdata_gas: o.pubdata_gas,
             gas_refunded: o.gas_refunded,
+            work: o.work,
+            code_bytes: self.code_bytes_read() - self.code_bytes_counted,
         }
     }
 

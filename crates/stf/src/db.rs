@@ -57,6 +57,8 @@ pub struct StateDb<R> {
     pub(crate) slots: Vec<(Address, U256, U256)>,
     /// Code whose bytes were read.
     pub(crate) codes_read: Vec<B256>,
+    /// How many bytes that were.
+    pub(crate) code_bytes_read: u64,
     /// Whether code was published before this executor started, for each hash asked.
     pub(crate) code_known: B256Map<bool>,
     /// Code that this executor's transactions published, in order.
@@ -76,6 +78,7 @@ impl<R: StateReader> StateDb<R> {
             accounts: Vec::new(),
             slots: Vec::new(),
             codes_read: Vec::new(),
+            code_bytes_read: 0,
             code_known: B256Map::default(),
             published: Vec::new(),
             lowest_hash_read: None,
@@ -152,6 +155,7 @@ impl<R: StateReader> Database for StateDb<R> {
         let code = self.reader.code_by_hash(hash).map_err(DbError::Reader)?;
         let code = code.ok_or(DbError::MissingCode(hash))?;
         self.codes_read.push(hash);
+        self.code_bytes_read += code.len() as u64;
         Ok(code)
     }
 

@@ -26,6 +26,7 @@ pub mod pubdata;
 pub mod reader;
 pub mod simulate;
 pub mod tx;
+pub mod work;
 
 pub use batch::{
     BatchBuilder, BatchError, BatchInput, BatchResult, BatchWitness, PreparedBatch, SealedBatch,
@@ -40,6 +41,7 @@ pub use meter::{BatchLimits, BatchUsage};
 pub use reader::{AccountState, StateReader};
 pub use simulate::{BlockOverrides, CallRequest, CallResult, EstimateError, Simulator};
 pub use tx::RecoveredTx;
+pub use work::Work;
 
 /// Re-export, so that users name the very revm that executes.
 pub use revm;

@@ -38,6 +38,7 @@ use crate::{
     evm::{CairnEvm, EvmFault},
     reader::StateReader,
     tx::RecoveredTx,
+    work::Work,
 };
 
 pub use validate::Policy;
@@ -67,6 +68,8 @@ pub enum Failure {
     BalanceOverflow,
     /// A priority operation whose gas limit is below the intrinsic gas, or whose minted amount is below its fee.
     Underpaid,
+    /// Its precompiles would take more of the prover than one transaction may ([`crate::work::MAX_PRECOMPILE_CYCLES`]); consumes all gas.
+    ProofTooLong,
 }
 
 /// What became of an included transaction.
@@ -102,6 +105,10 @@ pub struct TxResult {
     pub pubdata_gas: u64,
     /// Gas refunded for cleared storage and known EIP-7702 authorities.
     pub gas_refunded: u64,
+    /// What its precompiles mean for the prover.
+    pub work: Work,
+    /// Bytes of code that were loaded for it and for no transaction before it in the block.
+    pub code_bytes: u64,
 }
 
 impl TxResult {
@@ -136,6 +143,7 @@ pub(crate) struct Outcome {
     pub pubdata_bytes: u64,
     pub pubdata_gas: u64,
     pub gas_refunded: u64,
+    pub work: Work,
 }
 
 /// Runs all steps. On an error the state is as before.
@@ -216,6 +224,7 @@ pub(crate) fn end<R: StateReader, I>(evm: &mut CairnEvm<R, I>, keep: bool) {
     }
     evm.ctx.local_mut().clear();
     evm.frame_stack().clear();
+    evm.precompiles.work = Work::default();
     evm.ctx.error = Ok(());
 }
 

@@ -5,7 +5,7 @@ mod common;
 use alloy_consensus::TxEip1559;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use alloy_sol_types::{SolCall, SolValue, sol};
-use cairn_primitives::address::{HISTORY_STORAGE, NONCE_HOLDER};
+use cairn_primitives::address::{BASE_TOKEN, HISTORY_STORAGE, NONCE_HOLDER};
 use cairn_stf::{
     CallRequest, ExecError, Failure, RecoveredTx, Simulator, TxError, TxResult,
     limits::TX_GAS_LIMIT, simulate::EstimateError,
@@ -410,4 +410,95 @@ fn genesis_is_deterministic_and_refuses_orphan_storage() {
     let account = config.accounts.entry(Address::repeat_byte(0xdd)).or_default();
     account.storage.insert(U256::ONE, U256::ONE);
     assert!(config.build().is_err());
+}
+
+#[test]
+fn native_contracts_look_at_no_more_than_they_need() {
+    let mut chain = Chain::new(1);
+    chain.block(vec![]);
+    let mut nonce = getRawNonceCall { who: chain.signers[0].address() }.abi_encode();
+    // Solidity's decoder ignores what follows the arguments; EIP-2935 takes exactly a word.
+    nonce.resize(100_000, 7);
+    let tx = gas_call(&mut chain, NONCE_HOLDER, nonce, 5_000_000);
+    assert_eq!(chain.try_tx(&tx).unwrap().failure, None);
+    let mut number = U256::from(1).abi_encode();
+    chain.block(vec![]);
+    chain.nonces.clear();
+    let tx = gas_call(&mut chain, HISTORY_STORAGE, number.clone(), 5_000_000);
+    assert_eq!(chain.try_tx(&tx).unwrap().failure, None);
+    number.resize(100_000, 0);
+    chain.nonces.clear();
+    let tx = gas_call(&mut chain, HISTORY_STORAGE, number, 5_000_000);
+    assert_eq!(chain.try_tx(&tx).unwrap().failure, Some(Failure::Revert));
+}
+
+fn gas_call(chain: &mut Chain, to: Address, data: Vec<u8>, gas_limit: u64) -> RecoveredTx {
+    let nonce = chain.nonce(0);
+    let tx = base(chain, nonce);
+    chain.sign(0, TxEip1559 { gas_limit, to: TxKind::Call(to), input: data.into(), ..tx })
+}
+
+/// Input of blake2f with so many rounds.
+fn blake2f(rounds: u32) -> Vec<u8> {
+    let mut input = rounds.to_be_bytes().to_vec();
+    input.resize(213, 0);
+    input
+}
+
+#[test]
+fn precompiles_are_metered_for_the_prover() {
+    let mut chain = Chain::new(1);
+    let precompile = Address::with_last_byte(9);
+    let tx = gas_call(&mut chain, precompile, blake2f(1_000), 100_000);
+    let result = chain.try_tx(&tx).unwrap();
+    assert_eq!((result.failure, result.work.gas, result.work.exhausted), (None, 1_000, false));
+    assert!(result.work.cycles >= 1_000 * 500, "{:?}", result.work);
+    let mut usage = cairn_stf::BatchUsage::default();
+    usage.add_tx(&chain.try_tx(&tx).unwrap());
+    assert!(usage.cycles >= result.work.cycles && usage.worst_cycles >= usage.cycles);
+}
+
+#[test]
+fn what_no_proof_has_room_for_is_not_executed_and_fails_charged_in_full() {
+    let mut chain = Chain::new(1);
+    // Sixteen million rounds for sixteen million gas: cheap on Ethereum, days of proving.
+    let gas_limit = TX_GAS_LIMIT;
+    let tx = gas_call(&mut chain, Address::with_last_byte(9), blake2f(16_000_000), gas_limit);
+    let started = std::time::Instant::now();
+    let out = chain.block(vec![tx]).results[0].clone();
+    assert!(started.elapsed().as_secs() < 5, "the rounds were not run");
+    assert_eq!(out.failure, Some(Failure::ProofTooLong));
+    assert_eq!(out.gas_used, gas_limit);
+    // A contract cannot hide it: what it does after the refusal is undone.
+    let sealed = chain.seal();
+    assert_eq!(cairn_stf::prove_batch(&sealed.witness).unwrap(), sealed.public_input().hash());
+}
+
+#[test]
+fn loaded_code_counts_once_a_block() {
+    let mut chain = Chain::new(1);
+    let (a, b) = (chain.call(0, STORE, vec![0; 64]), chain.call(0, STORE, vec![0; 64]));
+    let out = chain.block(vec![a, b]);
+    assert_eq!(out.results[0].code_bytes, STORE_CODE.len() as u64);
+    assert_eq!(out.results[1].code_bytes, 0);
+}
+
+#[test]
+fn withdrawn_base_tokens_leave_the_supply() {
+    let mut chain = Chain::new(1);
+    let before = total(&chain);
+    let tx = chain.transfer(0, BASE_TOKEN, 5_000);
+    let out = chain.block(vec![tx]);
+    assert!(out.results[0].success(), "{:?}", out.results[0].failure);
+    assert_eq!(balance(&chain, BASE_TOKEN), 0);
+    assert_eq!(total(&chain), before - 5_000, "fees stay, the withdrawn amount is gone");
+    // What fees leave there does not make the next block differ from its stateless execution.
+    let deposit = chain.priority(BASE_TOKEN, 7_000, 100_000, vec![]);
+    chain.block(vec![deposit]);
+    let (a, b) = (chain.transfer(0, Address::repeat_byte(9), 1), chain.transfer(0, BASE_TOKEN, 1));
+    chain.block(vec![a]);
+    chain.block(vec![b]);
+    assert_eq!(balance(&chain, BASE_TOKEN), 0);
+    let sealed = chain.seal();
+    assert_eq!(cairn_stf::prove_batch(&sealed.witness).unwrap(), sealed.public_input().hash());
 }

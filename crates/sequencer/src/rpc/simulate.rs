@@ -230,6 +230,9 @@ fn halt_reason(failure: Failure) -> HaltReason {
         }
         Failure::BalanceOverflow => HaltReason::OverflowPayment,
         Failure::Underpaid => HaltReason::OutOfFunds,
+        Failure::ProofTooLong => HaltReason::PrecompileErrorWithContext(
+            "the precompiles of one transaction took more than a proof has room for".into(),
+        ),
         Failure::PubdataTooLarge { bytes } => HaltReason::PrecompileErrorWithContext(format!(
             "pubdata of {bytes} bytes exceeds the limit of a transaction"
         )),

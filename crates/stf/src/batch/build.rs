@@ -18,7 +18,7 @@ use crate::{
     changes::{StateChanges, TouchedKeys},
     limits::BLOCK_HASH_WINDOW,
     meter::BatchUsage,
-    pubdata,
+    pubdata::{self, PublishedBlock},
     tx::RecoveredTx,
 };
 
@@ -61,6 +61,7 @@ impl BatchBuilder {
     /// An empty batch.
     pub fn new(start: BatchStart) -> Self {
         let executed = Executed {
+            blocks: Vec::new(),
             changes: StateChanges::default(),
             logs: Vec::new(),
             messages: Vec::new(),
@@ -108,6 +109,7 @@ impl BatchBuilder {
             block.txs.push(tx.encode().into());
         }
         self.blocks.push(block);
+        self.executed.blocks.push(PublishedBlock::of(header, self.executed.last_timestamp));
         self.executed.changes.append(&output.changes);
         self.executed.logs.extend_from_slice(&output.l2_to_l1_logs);
         self.executed.messages.extend_from_slice(&output.messages);
@@ -179,6 +181,7 @@ impl BatchBuilder {
             ancestors.push_back(header(number).ok_or(BatchError::AncestorChain(back as usize))?);
         }
         let pubdata = pubdata::encode(
+            &self.executed.blocks,
             &self.executed.logs,
             &self.executed.messages,
             self.executed.changes.codes.values(),

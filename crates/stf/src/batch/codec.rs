@@ -92,14 +92,16 @@ impl BatchWitness {
     pub fn decode(bytes: &[u8]) -> Result<Self, super::BatchError> {
         let parts = Parts::decode(bytes)?;
         let tree = TreeWitness::from_words(&parts.tree)?;
-        Ok(Self { input: parts.input, codes: parts.codes, tree })
+        let codes = parts.codes.into_iter().map(|(h, c)| (h, Bytes::copy_from_slice(c))).collect();
+        Ok(Self { input: parts.input, codes, tree })
     }
 }
 
 /// A decoded witness whose tree part is borrowed if the bytes are aligned.
 pub(super) struct Parts<'a> {
     pub input: BatchInput,
-    pub codes: Vec<(B256, Bytes)>,
+    /// Borrowed: what is run is copied once, when it is analysed.
+    pub codes: Vec<(B256, &'a [u8])>,
     pub tree: Cow<'a, [u32]>,
 }
 
@@ -305,11 +307,13 @@ impl<'a> Rest<'a> {
         Ok(out)
     }
 
-    fn codes(&mut self) -> Result<Vec<(B256, Bytes)>, CodecError> {
+    fn codes(&mut self) -> Result<Vec<(B256, &'a [u8])>, CodecError> {
         let n = self.len(MAX_CODES, 36, "codes")?;
-        let mut out: Vec<(B256, Bytes)> = Vec::with_capacity(n);
+        let mut out: Vec<(B256, &[u8])> = Vec::with_capacity(n);
         for i in 0..n {
-            let code = (self.b256()?, self.bytes(MAX_CODE_SIZE, "code")?);
+            let hash = self.b256()?;
+            let len = self.len(MAX_CODE_SIZE, 1, "code")?;
+            let code = (hash, self.take(len)?);
             if out.last().is_some_and(|last| last.0 >= code.0) {
                 return Err(CodecError::CodeOrder(i));
             }

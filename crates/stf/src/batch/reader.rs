@@ -31,16 +31,16 @@ pub enum ReadError {
 }
 
 /// A code of the witness: its claimed keccak256 hash, its bytes, and the checked and analysed form once it was used.
-pub(super) struct WitnessCode {
+pub(super) struct WitnessCode<'a> {
     hash: B256,
-    bytes: Bytes,
+    bytes: &'a [u8],
     checked: OnceCell<Bytecode>,
 }
 
 pub(super) struct WitnessReader<'a> {
     state: WitnessState<'a>,
     /// Strictly ascending by claimed hash (the codec checks).
-    codes: Vec<WitnessCode>,
+    codes: Vec<WitnessCode<'a>>,
     /// Hashes of the blocks before the batch, newest first, and the newest's number.
     last_block: u64,
     ancestors: Vec<B256>,
@@ -49,7 +49,7 @@ pub(super) struct WitnessReader<'a> {
 impl<'a> WitnessReader<'a> {
     pub(super) fn new(
         state: WitnessState<'a>,
-        codes: Vec<(B256, Bytes)>,
+        codes: Vec<(B256, &'a [u8])>,
         last_block: u64,
         ancestors: Vec<B256>,
     ) -> Self {
@@ -63,11 +63,12 @@ impl<'a> WitnessReader<'a> {
         if let Some(bytecode) = code.checked.get() {
             return Ok(bytecode.clone());
         }
-        if cairn_state::code::code_digest(&code.bytes).to_u256() != digest {
+        if cairn_state::code::code_digest(code.bytes).to_u256() != digest {
             return Err(ReadError::FalseCode(hash));
         }
-        let bytecode = Bytecode::new_raw_checked(code.bytes.clone())
-            .unwrap_or_else(|_| Bytecode::new_legacy(code.bytes.clone()));
+        let bytes = Bytes::copy_from_slice(code.bytes);
+        let bytecode = Bytecode::new_raw_checked(bytes.clone())
+            .unwrap_or_else(|_| Bytecode::new_legacy(bytes));
         Ok(code.checked.get_or_init(|| bytecode).clone())
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     error::ExecError,
     life::{TxResult, execute::plain},
     limits::{BLOCK_HASH_WINDOW, MAX_BLOCKS_PER_BATCH, MAX_TXS_PER_BATCH},
-    pubdata,
+    pubdata::{self, PublishedBlock},
     tx::RecoveredTx,
 };
 
@@ -70,6 +70,7 @@ fn open_state<'a>(input: &BatchInput, tree: &'a [u32]) -> Result<WitnessState<'a
 /// What the blocks of a batch came to, the state tree aside.
 #[derive(Debug, Clone)]
 pub(super) struct Executed {
+    pub blocks: Vec<PublishedBlock>,
     pub changes: StateChanges,
     pub logs: Vec<L2ToL1Log>,
     pub messages: Vec<Bytes>,
@@ -82,7 +83,7 @@ pub(super) struct Executed {
 
 fn run_blocks(
     input: &BatchInput,
-    codes: Vec<(B256, Bytes)>,
+    codes: Vec<(B256, &[u8])>,
     state: WitnessState<'_>,
 ) -> Result<Executed, BatchError> {
     let hashes = ancestor_hashes(input)?;
@@ -99,6 +100,7 @@ fn run_blocks(
         engine: Engine::new(input.config.chain_id, reader, ()),
         input,
         out: Executed {
+            blocks: Vec::with_capacity(input.blocks.len()),
             changes: StateChanges::default(),
             logs: Vec::new(),
             messages: Vec::new(),
@@ -167,7 +169,9 @@ impl Run<'_, '_> {
         if self.out.logs.len() > MAX_LOGS_PER_BATCH {
             return Err(LogTreeError::TooManyLogs(self.out.logs.len()).into());
         }
-        let hash = self.engine.end_block().hash();
+        let header = self.engine.end_block();
+        self.out.blocks.push(PublishedBlock::of(&header, self.out.last_timestamp));
+        let hash = header.hash();
         self.engine.remember(number, hash);
         self.out.last_block = number;
         self.out.last_timestamp = block.timestamp;
@@ -211,7 +215,8 @@ pub(super) fn conclude(
     update: TreeUpdate,
 ) -> Result<BatchResult, BatchError> {
     let codes = executed.changes.codes.values();
-    let pubdata = pubdata::encode(&executed.logs, &executed.messages, codes, &update.diffs);
+    let pubdata =
+        pubdata::encode(&executed.blocks, &executed.logs, &executed.messages, codes, &update.diffs);
     conclude_with(input, &executed, update, pubdata)
 }
 

@@ -6,9 +6,13 @@
 use alloc::vec::Vec;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use cairn_primitives::{L2ToL1Log, config::INTRINSIC_PUBDATA, l2_to_l1::LOG_SIZE};
+use cairn_primitives::{
+    L2ToL1Log, address::BASE_TOKEN, config::INTRINSIC_PUBDATA, l2_to_l1::LOG_SIZE,
+};
 use revm::{
     JournalEntry,
+    context::{ContextTr, JournalTr},
+    context_interface::journaled_state::account::JournaledAccountTr,
     primitives::KECCAK_EMPTY,
     state::{Account, AccountInfo},
 };
@@ -34,6 +38,9 @@ pub(super) fn charge_pubdata<R: StateReader, I>(
     executed: &mut Executed,
     gas_per_pubdata: u64,
 ) -> Result<(), ExecError<R::Error>> {
+    if evm.precompiles.work.exhausted {
+        return executed.fail(evm, Failure::ProofTooLong);
+    }
     if executed.failure.is_none() {
         executed.messages = messages(evm);
     }
@@ -66,6 +73,9 @@ pub(super) fn measure<R: StateReader, I>(
     executed: &mut Executed,
 ) -> Result<Option<u64>, ExecError<R::Error>> {
     let (accounts, slots) = touched(&evm.ctx.journaled_state.inner.journal);
+    if accounts.binary_search(&BASE_TOKEN).is_ok() {
+        burn_withdrawn(evm)?;
+    }
     let sender = evm.ctx.tx.caller;
     let mut bytes = SENDER_BYTES;
     for (_, _, message) in &executed.messages {
@@ -102,6 +112,17 @@ pub(super) fn measure<R: StateReader, I>(
         }
     }
     Ok(Some(bytes))
+}
+
+/// What a transaction leaves on the base token's contract was withdrawn (L1 pays it out from the bridge) or thrown away: it leaves the supply, so that the
+/// supply is never more than what the bridge holds.
+fn burn_withdrawn<R: StateReader, I>(evm: &mut CairnEvm<R, I>) -> Result<(), ExecError<R::Error>> {
+    let account = evm.ctx.journal_mut().load_account_mut(BASE_TOKEN);
+    let mut account = account.map_err(super::db_fault)?.data;
+    if !account.balance().is_zero() {
+        account.set_balance(U256::ZERO);
+    }
+    Ok(())
 }
 
 /// Accounts and slots that the journal says were changed (maybe back again), each once, in order.

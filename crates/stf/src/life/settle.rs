@@ -63,5 +63,6 @@ pub(super) fn outcome<R: StateReader, I>(
         pubdata_bytes: executed.pubdata_bytes,
         pubdata_gas: executed.pubdata_gas,
         gas_refunded: executed.refund,
+        work: evm.precompiles.work,
     }
 }

@@ -244,10 +244,22 @@ impl Chain {
         );
         let update = self.tree.apply(&sealed.writes).unwrap();
         assert_eq!(update, sealed.result.update);
+        self.recover_headers(&sealed);
         self.recover(&sealed);
         self.priority_hash = sealed.public_input().priority_ops_hash_after;
         self.batch_number += 1;
         sealed
+    }
+
+    /// The headers follow from pubdata and the last one before.
+    fn recover_headers(&self, sealed: &SealedBatch) {
+        let pubdata = cairn_stf::pubdata::Pubdata::decode(&sealed.result.pubdata).unwrap();
+        let p = sealed.public_input();
+        let (first, last) = (p.first_block as usize, p.last_block as usize);
+        let parent = &self.state.headers[first - 1];
+        let headers = pubdata.headers(parent, self.fees, OPERATOR, p.last_block_hash).unwrap();
+        assert_eq!(headers, self.state.headers[first..=last]);
+        assert!(pubdata.headers(parent, self.fees, Address::ZERO, p.last_block_hash).is_err());
     }
 
     /// Replays the batch's pubdata onto the recovered tree: the same root follows, and every published code is the one that its leaf names.
