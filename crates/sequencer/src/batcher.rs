@@ -1,7 +1,7 @@
 //! The thread that seals batches: tree proof, witness, data availability, a check of its own work, and the store.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
 
@@ -22,15 +22,18 @@ use crate::shared::Shared;
 /// Batches that wait to be sealed; at this many, no block is built.
 const QUEUE: usize = 32;
 
+/// A block with its transactions.
+type BatchBlock = (BlockOutput, Vec<Arc<RecoveredTx>>);
+
 /// A batch that blocks still enter.
 #[derive(Debug)]
 pub(crate) struct OpenBatch {
-    /// Its number.
+    /// How many batches were cut up to and with it (more come of it when some are cut again).
     pub(crate) number: u64,
     /// What it holds so far.
     pub(crate) usage: BatchUsage,
     /// Its blocks with their transactions.
-    pub(crate) blocks: Vec<(BlockOutput, Vec<Arc<RecoveredTx>>)>,
+    pub(crate) blocks: Vec<BatchBlock>,
     /// When its first block with a transaction was built.
     pub(crate) since: Instant,
     /// Fee parameters of its blocks, when they are known.
@@ -76,11 +79,17 @@ impl OpenBatch {
 pub(crate) struct BatchSender {
     sender: SyncSender<OpenBatch>,
     waiting: Arc<AtomicUsize>,
+    recut: Arc<AtomicU64>,
 }
 
 impl BatchSender {
     pub(crate) fn is_full(&self) -> bool {
         self.waiting.load(Ordering::Acquire) >= QUEUE
+    }
+
+    /// How many batches more than were cut have come of it that some had to be cut again.
+    pub(crate) fn recut(&self) -> u64 {
+        self.recut.load(Ordering::Acquire)
     }
 
     pub(crate) fn send(&self, batch: OpenBatch) -> Result<(), SequencerError> {
@@ -95,20 +104,39 @@ impl BatchSender {
 pub(crate) fn queue(shared: Arc<Shared>) -> (BatchSender, Batcher) {
     let (sender, receiver) = std::sync::mpsc::sync_channel(QUEUE);
     let waiting = Arc::new(AtomicUsize::new(0));
-    (BatchSender { sender, waiting: waiting.clone() }, Batcher { shared, receiver, waiting })
+    let recut = Arc::new(AtomicU64::new(0));
+    let batcher = Batcher { shared, receiver, waiting: waiting.clone(), recut: recut.clone() };
+    (BatchSender { sender, waiting, recut }, batcher)
 }
 
 pub(crate) struct Batcher {
     shared: Arc<Shared>,
     receiver: Receiver<OpenBatch>,
     waiting: Arc<AtomicUsize>,
+    recut: Arc<AtomicU64>,
 }
 
 impl Batcher {
     pub(crate) fn run(self) {
         while let Ok(batch) = self.receiver.recv() {
-            let (number, started) = (batch.number, Instant::now());
-            match seal(&self.shared, batch) {
+            if let Err(e) = self.seal_or_recut(batch.blocks) {
+                self.shared.halt(&e);
+                return;
+            }
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            self.shared.wake();
+        }
+    }
+
+    /// Seals blocks as one batch; as smaller ones when they turn out too much for one. What was measured while they were built should have prevented that: this is
+    /// the second line, so that a wrong estimate costs a batch more and does not stop the chain.
+    fn seal_or_recut(&self, blocks: Vec<BatchBlock>) -> Result<(), SequencerError> {
+        // Halves that wait, the next one last. Each split makes parts smaller, so there are never more than blocks.
+        let mut parts = vec![blocks];
+        while let Some(part) = parts.pop() {
+            let started = Instant::now();
+            let number = self.shared.storage.batch_heads().sealed + 1;
+            match seal(&self.shared, number, &part) {
                 Ok(record) => tracing::info!(
                     batch = number,
                     txs = record.tx_count,
@@ -116,26 +144,31 @@ impl Batcher {
                     ms = started.elapsed().as_millis() as u64,
                     "sealed"
                 ),
-                Err(e) => {
-                    self.shared.halt(&e);
-                    return;
+                Err(reason) if part.len() > 1 && reason.may_be_size() => {
+                    tracing::warn!(batch = number, blocks = part.len(), %reason, "cutting the batch again");
+                    let mut first = part;
+                    let second = first.split_off(first.len() / 2);
+                    parts.extend([second, first]);
+                    self.recut.fetch_add(1, Ordering::AcqRel);
                 }
+                Err(e) => return Err(e),
             }
-            self.waiting.fetch_sub(1, Ordering::AcqRel);
-            self.shared.wake();
         }
+        Ok(())
     }
 }
 
-/// Seals a batch into the store.
-fn seal(shared: &Shared, batch: OpenBatch) -> Result<BatchRecord, SequencerError> {
-    let number = batch.number;
+/// Seals blocks into the store as batch `number`.
+fn seal(
+    shared: &Shared,
+    number: u64,
+    blocks: &[BatchBlock],
+) -> Result<BatchRecord, SequencerError> {
     let fault =
         |e: &dyn std::fmt::Display| SequencerError::Batch { batch: number, reason: e.to_string() };
     let prev = shared.storage.batch_info(number - 1)?;
-    let usage = batch.usage;
-    let fees = fees_of(shared, &batch)?;
-    let (prepared, tree, logs) = prepare(shared, batch, &prev, fees)?;
+    let fees = fees_of(shared, &blocks[0].0)?;
+    let (prepared, usage, tree, logs) = prepare(shared, number, blocks, &prev, fees)?;
     let da_mode = shared.config.batches.da_mode;
     let hashes = if da_mode == DaMode::Blobs {
         blob_hashes(prepared.pubdata()).map_err(|e| fault(&e))?
@@ -144,7 +177,10 @@ fn seal(shared: &Shared, batch: OpenBatch) -> Result<BatchRecord, SequencerError
     };
     let sealed = prepared.seal(da_mode, hashes.clone()).map_err(|e| fault(&e))?;
     if shared.config.batches.self_check {
-        self_check(number, &sealed)?;
+        self_check(number, &sealed, "its witness", |w| prove_batch(w).map_err(|e| e.to_string()))?;
+    }
+    if let Some(run) = &shared.config.batches.proof_run {
+        self_check(number, &sealed, "the proven program", |w| run.run(w))?;
     }
     let changes = tree_changes(number, &tree, &sealed)?;
     let record =
@@ -160,8 +196,8 @@ fn seal(shared: &Shared, batch: OpenBatch) -> Result<BatchRecord, SequencerError
 }
 
 /// Fee parameters of a batch: those of its first block.
-fn fees_of(shared: &Shared, batch: &OpenBatch) -> Result<FeeParams, SequencerError> {
-    let header = &batch.blocks[0].0.header;
+fn fees_of(shared: &Shared, first: &BlockOutput) -> Result<FeeParams, SequencerError> {
+    let header = &first.header;
     let block = shared.storage.block(header.number)?;
     let gas_per_pubdata = block.map_or(shared.config.fees.gas_per_pubdata, |b| b.gas_per_pubdata);
     Ok(FeeParams { base_fee: header.base_fee, gas_per_pubdata })
@@ -172,15 +208,15 @@ type Logs = Vec<(u64, cairn_primitives::L2ToL1Log)>;
 /// Feeds the blocks to the state-transition function's builder and has the tree prove what they touched.
 fn prepare(
     shared: &Shared,
-    batch: OpenBatch,
+    number: u64,
+    blocks: &[BatchBlock],
     prev: &StoredBatchInfo,
     fees: FeeParams,
-) -> Result<(PreparedBatch, Tree<BatchTree>, Logs), SequencerError> {
-    let number = batch.number;
+) -> Result<(PreparedBatch, BatchUsage, Tree<BatchTree>, Logs), SequencerError> {
     let fault =
         |e: &dyn std::fmt::Display| SequencerError::Batch { batch: number, reason: e.to_string() };
     let storage = &shared.storage;
-    let first = batch.blocks[0].0.header.number;
+    let first = blocks[0].0.header.number;
     let prev_header =
         storage.block(first - 1)?.ok_or_else(|| fault(&"the block before it is missing"))?.header;
     let mut builder = BatchBuilder::new(BatchStart {
@@ -195,18 +231,19 @@ fn prepare(
         prev_header,
     });
     let mut logs = Logs::new();
-    let last = batch.blocks[batch.blocks.len() - 1].0.header.number;
-    for (output, txs) in batch.blocks {
+    let last = blocks[blocks.len() - 1].0.header.number;
+    for (output, txs) in blocks {
         logs.extend(output.l2_to_l1_logs.iter().map(|l| (output.header.number, *l)));
-        builder.add_block(&output, txs.iter().map(AsRef::as_ref)).map_err(|e| fault(&e))?;
+        builder.add_block(output, txs.iter().map(AsRef::as_ref)).map_err(|e| fault(&e))?;
     }
     let tree = Tree::new(storage.tree()?);
     let witness = tree.prove(&builder.tree_keys()).map_err(|e| fault(&e))?;
     let state = storage.state_at(last)?.ok_or_else(|| fault(&"its last block is missing"))?;
     let code = |hash| state.code(hash).ok().flatten();
     let header = |n| storage.block(n).ok().flatten().map(|b| b.header);
+    let usage = *builder.usage();
     let prepared = builder.prepare(witness, code, header).map_err(|e| fault(&e))?;
-    Ok((prepared, tree, logs))
+    Ok((prepared, usage, tree, logs))
 }
 
 /// Versioned hashes of the blobs that carry `pubdata` (EIP-4844: `0x01 || sha256(commitment)[1..]`).
@@ -221,13 +258,18 @@ pub(crate) fn blob_hashes(pubdata: &[u8]) -> Result<Vec<B256>, Box<dyn std::erro
     Ok(out)
 }
 
-/// Executes the batch again from its witness alone: what the VM will run must come to what was built.
-fn self_check(batch: u64, sealed: &SealedBatch) -> Result<(), SequencerError> {
+/// Executes the batch again from its witness alone: it must come to what was built.
+fn self_check(
+    batch: u64,
+    sealed: &SealedBatch,
+    what: &str,
+    run: impl FnOnce(&[u8]) -> Result<B256, String>,
+) -> Result<(), SequencerError> {
     let fail = |reason: String| SequencerError::SelfCheck { batch, reason };
-    let again = prove_batch(&sealed.witness).map_err(|e| fail(e.to_string()))?;
+    let again = run(&sealed.witness).map_err(|e| fail(format!("{what}: {e}")))?;
     let built = sealed.public_input().hash();
     if again != built {
-        return Err(fail(format!("public input {built} was built, its witness gives {again}")));
+        return Err(fail(format!("public input {built} was built, {what} gives {again}")));
     }
     Ok(())
 }

@@ -103,7 +103,7 @@ impl Builder {
             }
             Command::Seal(done) => {
                 let cut = self.cut();
-                let _ = done.send(cut.map(|()| self.open.number - 1));
+                let _ = done.send(cut.map(|()| self.open.number - 1 + self.batches.recut()));
             }
             Command::Fees(fees) => self.set_fees(fees)?,
             Command::Stop => {}
@@ -443,6 +443,16 @@ struct Body {
     batch_full: bool,
 }
 
+/// Whether a transaction entered the block.
+enum Fit {
+    /// It did.
+    Taken,
+    /// Not into this batch.
+    Full,
+    /// Not even into an empty batch, by this criterion.
+    Never(&'static str),
+}
+
 /// Fills one block.
 struct Filler<'a> {
     executor: BlockExecutor<&'a HeadReader<'a>>,
@@ -462,8 +472,8 @@ impl Filler<'_> {
             }
             let tx = Arc::new(RecoveredTx::priority(Box::new(op.clone())));
             match self.try_execute(&tx) {
-                Ok(true) => self.body.next_priority_id = id + 1,
-                Ok(false) => break,
+                Ok(Fit::Taken) => self.body.next_priority_id = id + 1,
+                Ok(Fit::Full | Fit::Never(_)) => break,
                 Err(ExecError::Invalid(e)) if e.is_for_this_block_only() => break,
                 // L1 accepted it and nothing can refuse it: this is a fault of ours, and going on would fork from L1's queue.
                 Err(ExecError::Invalid(e)) => {
@@ -488,8 +498,13 @@ impl Filler<'_> {
                 continue;
             }
             match self.try_execute(&tx) {
-                Ok(true) => {}
-                Ok(false) => break,
+                Ok(Fit::Taken) => {}
+                Ok(Fit::Full) => break,
+                Ok(Fit::Never(criterion)) => {
+                    skipped.insert(tx.sender);
+                    tracing::info!(hash = %tx.hash, criterion, "dropping a transaction that fits in no batch");
+                    self.body.invalid.push(tx.hash);
+                }
                 Err(ExecError::Invalid(e)) => {
                     skipped.insert(tx.sender);
                     // What an empty block has no room for, no block has: it would be tried for ever.
@@ -505,26 +520,30 @@ impl Filler<'_> {
     }
 
     /// Executes a transaction into the block unless it would overfill the batch.
-    fn try_execute(&mut self, tx: &Arc<RecoveredTx>) -> Result<bool, ExecError<StateError>> {
+    fn try_execute(&mut self, tx: &Arc<RecoveredTx>) -> Result<Fit, ExecError<StateError>> {
         if self.batch_full {
-            return Ok(false);
+            return Ok(Fit::Full);
         }
         let mut usage = self.open;
         usage.add(self.executor.usage());
-        // The first transaction of a batch always fits: one alone is within what consensus allows.
         let is_first = usage.txs == 0;
-        let limits = self.limits;
+        // A priority operation must be taken; alone, it is within what consensus allows.
+        let must = is_first && tx.is_priority();
+        let (limits, mut over) = (self.limits, None);
         let fits = |result: &TxResult| {
             usage.add_tx(result);
-            is_first || limits.exceeded_by(&usage).is_none()
+            over = limits.exceeded_by(&usage);
+            must || over.is_none()
         };
-        let accepted = self.executor.execute_if(tx, fits)?.is_some();
-        if accepted {
+        if self.executor.execute_if(tx, fits)?.is_some() {
             self.body.included.push(tx.clone());
-        } else {
-            self.batch_full = true;
+            return Ok(Fit::Taken);
         }
-        Ok(accepted)
+        if let Some(criterion) = over.filter(|_| is_first) {
+            return Ok(Fit::Never(criterion));
+        }
+        self.batch_full = true;
+        Ok(Fit::Full)
     }
 
     fn is_over_time(&self) -> bool {

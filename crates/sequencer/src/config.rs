@@ -1,6 +1,6 @@
 //! What the operator sets.
 
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, B256};
 use cairn_primitives::da::DaMode;
@@ -48,8 +48,37 @@ impl Default for MempoolLimits {
     }
 }
 
+/// A run of the program that will be proven, without proving: from a witness to the public input.
+#[derive(Clone)]
+pub struct ProofRun(Arc<dyn Fn(&[u8]) -> Result<B256, String> + Send + Sync>);
+
+impl ProofRun {
+    /// From a function that says why there would be no proof.
+    pub fn new(run: impl Fn(&[u8]) -> Result<B256, String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(run))
+    }
+
+    pub(crate) fn run(&self, witness: &[u8]) -> Result<B256, String> {
+        (self.0)(witness)
+    }
+}
+
+impl fmt::Debug for ProofRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProofRun")
+    }
+}
+
+impl PartialEq for ProofRun {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for ProofRun {}
+
 /// When batches are sealed, and what is checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchConfig {
     /// What one batch may hold.
     pub limits: BatchLimits,
@@ -59,6 +88,8 @@ pub struct BatchConfig {
     pub da_mode: DaMode,
     /// Execute each batch again, statelessly from its witness, before it is stored, and refuse it when any byte of the result differs.
     pub self_check: bool,
+    /// Runs the program that will be proven, before a batch is stored. A batch on which it fails is cut into smaller ones.
+    pub proof_run: Option<ProofRun>,
     /// Most batches that are sealed and not yet executed on L1; at this many, no block is built and no transaction accepted.
     pub max_unsettled: u64,
 }
@@ -70,6 +101,7 @@ impl Default for BatchConfig {
             max_age: Some(Duration::from_secs(5)),
             da_mode: DaMode::Blobs,
             self_check: true,
+            proof_run: None,
             max_unsettled: 10_000,
         }
     }

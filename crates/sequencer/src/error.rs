@@ -62,3 +62,10 @@ pub enum SequencerError {
     #[error("{0}")]
     Refused(String),
 }
+
+impl SequencerError {
+    /// True when the same blocks may do as smaller batches.
+    pub(crate) fn may_be_size(&self) -> bool {
+        matches!(self, Self::SelfCheck { .. } | Self::Batch { .. })
+    }
+}

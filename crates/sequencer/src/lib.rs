@@ -30,7 +30,7 @@ pub mod rpc;
 mod shared;
 pub mod state;
 
-pub use config::{BatchConfig, BlockTime, MempoolLimits, SequencerConfig};
+pub use config::{BatchConfig, BlockTime, MempoolLimits, ProofRun, SequencerConfig};
 pub use error::SequencerError;
 pub use genesis::open_storage;
 pub use handle::{Sequencer, SequencerStatus};

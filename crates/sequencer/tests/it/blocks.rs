@@ -3,7 +3,7 @@
 use alloy_primitives::{B256, U256};
 use cairn_primitives::batch::BatchStatus;
 use cairn_rpc::{ChainError, PoolError};
-use cairn_sequencer::BlockTime;
+use cairn_sequencer::{BlockTime, ProofRun};
 use cairn_storage::{L1Tx, StorageError};
 
 use crate::common::*;
@@ -224,4 +224,72 @@ async fn new_fee_parameters_begin_a_batch() {
     let storage = sequencer.storage();
     assert_eq!(storage.batch(1).unwrap().unwrap().fee_params, sequencer.config().fees);
     assert_eq!(storage.batch(2).unwrap().unwrap().fee_params, fees);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_cannot_be_proven_is_cut_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config();
+    config.block_time = BlockTime::Manual;
+    // A machine with room for two blocks.
+    config.batches.proof_run = Some(ProofRun::new(|witness| {
+        let blocks = cairn_stf::BatchWitness::decode(witness).unwrap().input.blocks.len();
+        if blocks > 2 {
+            return Err(format!("out of memory at block {blocks}"));
+        }
+        cairn_stf::prove_batch(witness).map_err(|e| e.to_string())
+    }));
+    let sequencer = start(dir.path(), config.clone());
+    let storage = sequencer.storage().clone();
+    for nonce in 0..7 {
+        sequencer.submit(Tx::new(nonce).sign(&key(0)).1).await.unwrap();
+        sequencer.mine().await.unwrap();
+    }
+    sequencer.seal_now().await.unwrap();
+    until("all blocks in batches", || storage.batch_heads().last_sealed_block == 7).await;
+    assert_eq!(sequencer.status().halted, None);
+    let sealed_batches = storage.batch_heads().sealed;
+    assert!(sealed_batches >= 4, "{sealed_batches} batches of at most two blocks");
+    // What follows goes on behind them, and so does a restart.
+    sequencer.submit(Tx::new(7).sign(&key(0)).1).await.unwrap();
+    sequencer.mine().await.unwrap();
+    let next = sealed(&sequencer).await;
+    assert_eq!(storage.batch_heads().sealed, sealed_batches + 1);
+    assert_eq!(next, sealed_batches + 1, "who asked is told the batch that it became");
+    sequencer.stop();
+    drop((sequencer, storage));
+    let sequencer = start(dir.path(), config);
+    assert_eq!(sequencer.status().batches.sealed, sealed_batches + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_block_that_cannot_be_proven_halts() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config();
+    config.batches.proof_run = Some(ProofRun::new(|_| Err("trap".into())));
+    let sequencer = start(dir.path(), config);
+    sequencer.submit(Tx::new(0).sign(&key(0)).1).await.unwrap();
+    until("a block", || sequencer.status().head == 1).await;
+    sequencer.seal_now().await.unwrap();
+    until("the halt", || sequencer.status().halted.is_some()).await;
+    let why = sequencer.status().halted.unwrap();
+    assert!(why.contains("the proven program: trap"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_fits_in_no_batch_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config();
+    config.batches.limits.worst_cycles = 30_000_000;
+    let sequencer = start(dir.path(), config);
+    let storage = sequencer.storage().clone();
+    // Spins until its gas is gone.
+    let spin = Tx::new(0).create(alloy_primitives::hex!("5b5f56")).sign(&key(0));
+    sequencer.submit(spin.1).await.unwrap();
+    let (hash, raw) = Tx::new(0).sign(&key(1));
+    sequencer.submit(raw).await.unwrap();
+    included(&storage, hash).await;
+    until("the drop", || sequencer.status().pooled == 0).await;
+    assert_eq!(storage.tx_location(spin.0).unwrap(), None);
+    assert_eq!(sequencer.status().halted, None);
 }
