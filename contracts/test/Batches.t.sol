@@ -381,6 +381,26 @@ contract BatchesTest is Fixture {
         _commit(CHAIN, late);
     }
 
+    function test_a_slow_l2_clock_does_not_put_a_deadline_off() public {
+        _depositEth(CHAIN, ALICE, 1 ether);
+        uint64 expiration = chain.priorityOpExpiration(0);
+        CommitBatchInfo memory b = _batch(CHAIN, 0, ROOT);
+        // By its own clock the batch is from before the deadline, and it is not too old for `maxBatchAge`.
+        b.firstTimestamp = expiration - 2;
+        b.lastTimestamp = expiration - 1;
+        vm.warp(uint256(expiration) + 2 days + 1);
+        _expectCommitRevert(b, abi.encodeWithSelector(PriorityOperationOverdue.selector, 0, expiration));
+        vm.warp(uint256(expiration) + 2 days);
+        _commit(CHAIN, b);
+        // The next one, just as slow, is too late unless it consumes the operation.
+        vm.warp(uint256(expiration) + 2 days + 1);
+        b = _batch(CHAIN, 0, keccak256("2"));
+        (b.firstTimestamp, b.lastTimestamp) = (expiration - 1, expiration - 1);
+        _expectCommitRevert(b, abi.encodeWithSelector(PriorityOperationOverdue.selector, 0, expiration));
+        b.priorityOpsCount = 1;
+        _commit(CHAIN, b);
+    }
+
     function test_rolling_hash_of_the_queue() public {
         bytes32 expected = keccak256("");
         assertEq(chain.priorityOpsRollingHash(0), expected, "empty");

@@ -12,6 +12,9 @@ import "./ZKChainBase.sol";
 abstract contract ZKChainExecutor is ZKChainBase {
     /// @dev How far ahead of L1's clock a batch may claim to be.
     uint64 internal constant MAX_CLOCK_SKEW = 1 hours;
+    /// @dev How long after a priority operation's deadline, by L1's clock, a batch that leaves it behind is still taken. L2's clock is the operator's own: without
+    /// this, letting it stand still would put a deadline off by the whole of `maxBatchAge`.
+    uint64 internal constant MAX_DEADLINE_LAG = 2 days;
 
     /// @inheritdoc IZKChain
     function commitBatches(StoredBatchInfo calldata prev, CommitBatchInfo[] calldata batches)
@@ -136,14 +139,16 @@ abstract contract ZKChainExecutor is ZKChainBase {
     }
 
     /// @dev Consumes from the queue in order, and refuses a batch that runs past the deadline of an operation that it leaves behind. The batch's own
-    /// time counts, so that a batch sealed before the deadline can always be committed later.
+    /// time counts, so that a batch sealed before the deadline can be committed later, for `MAX_DEADLINE_LAG`.
     function _checkPriorityOps(uint64 opsBefore, CommitBatchInfo calldata b) private view returns (uint64 opsAfter) {
         uint256 tail = s.priorityTail;
         uint256 wanted = uint256(opsBefore) + b.priorityOpsCount;
         if (wanted > tail) revert PriorityOpsOutOfQueue(tail, wanted);
         if (wanted < tail) {
             uint64 expiration = _priorityExpiration(wanted);
-            if (expiration <= b.lastTimestamp) revert PriorityOperationOverdue(wanted, expiration);
+            if (expiration <= b.lastTimestamp || uint256(expiration) + MAX_DEADLINE_LAG < block.timestamp) {
+                revert PriorityOperationOverdue(wanted, expiration);
+            }
         }
         return uint64(wanted);
     }
