@@ -57,7 +57,7 @@ pub struct SealedBatch<'a> {
     pub record: BatchRecord,
     /// Its pubdata.
     pub pubdata: &'a [u8],
-    /// Its witness, as attesters and provers take it.
+    /// Its witness, as attesters and provers take it; empty for a batch read back from the settlement layer, which has none.
     pub witness: &'a [u8],
     /// Its L2->L1 logs in order, each with its block.
     pub logs: &'a [(u64, L2ToL1Log)],
@@ -159,7 +159,9 @@ impl Storage {
         txn.open_table(BATCHES)?.insert(number, &encode(&batch.record)?[..])?;
         txn.open_table(BATCH_BY_LAST_BLOCK)?.insert(last, number)?;
         txn.open_table(PUBDATA)?.insert(number, batch.pubdata)?;
-        txn.open_table(WITNESS)?.insert(number, batch.witness)?;
+        if !batch.witness.is_empty() {
+            txn.open_table(WITNESS)?.insert(number, batch.witness)?;
+        }
         txn.open_table(LOGS)?.insert(number, &encode(&batch.logs)?[..])?;
         write_settlement(&txn, number, &SettlementRecord::default())?;
         txn.commit()?;
@@ -300,6 +302,25 @@ impl Storage {
     /// [`StorageError::UnknownBatch`], or a fault of the disk.
     pub fn set_settlement(&self, number: u64, record: &SettlementRecord) -> Result<()> {
         self.update_settlement(number, number, |r| *r = record.clone())
+    }
+
+    /// Sets what is known of recovered batches: all are proven, and those up to `executed` are executed. Their transactions on L1 are found again by whoever
+    /// settles.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn restore_settlement(&self, executed: u64) -> Result<()> {
+        let last = self.batch_heads().sealed;
+        if last == 0 {
+            return Ok(());
+        }
+        let txn = self.inner.batches.begin_write()?;
+        for n in 1..=last {
+            let status = if n <= executed { BatchStatus::Finalized } else { BatchStatus::Proven };
+            write_settlement(&txn, n, &SettlementRecord { status, ..Default::default() })?;
+        }
+        txn.commit()?;
+        self.load_batch_heads()
     }
 
     /// Takes batches from `first` on back to [`BatchStatus::Processed`]: L1 reverted them, or reorganised.

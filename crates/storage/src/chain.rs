@@ -5,16 +5,19 @@ use std::sync::Arc;
 use alloy_primitives::{Address, B256, Bloom, U256};
 use cairn_primitives::PriorityTx;
 use cairn_primitives::priority::{empty_queue_hash, roll_priority_hash};
-use redb::{ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{
+    ReadableDatabase, ReadableTable, ReadableTableMetadata as _, TableDefinition, WriteTransaction,
+};
 
 use crate::db::{META, Storage, decode, encode, read_u64};
 use crate::error::{Result, StorageError};
 use crate::model::{BlockRecord, ReceiptRecord, StateDiff, TxLocation, TxRecord};
-use crate::state_view::{account_value, history_key, slot_key};
+use crate::state_view::{account_value, history_key, recovered_account, recovered_slot, slot_key};
 
 pub(crate) const BLOCKS: TableDefinition<u64, &[u8]> = TableDefinition::new("blocks");
-const BLOCK_BY_HASH: TableDefinition<&[u8; 32], u64> = TableDefinition::new("block_by_hash");
-const BLOOMS: TableDefinition<u64, &[u8; 256]> = TableDefinition::new("blooms");
+pub(crate) const BLOCK_BY_HASH: TableDefinition<&[u8; 32], u64> =
+    TableDefinition::new("block_by_hash");
+pub(crate) const BLOOMS: TableDefinition<u64, &[u8; 256]> = TableDefinition::new("blooms");
 const TXS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("transactions");
 const TX_BY_HASH: TableDefinition<&[u8; 32], (u64, u32)> =
     TableDefinition::new("transaction_by_hash");
@@ -36,7 +39,11 @@ pub(crate) const CODES: TableDefinition<&[u8; 32], &[u8]> = TableDefinition::new
 /// keccak256 -> block that published it.
 pub(crate) const CODE_BLOCK: TableDefinition<&[u8; 32], u64> = TableDefinition::new("code_block");
 
-const META_NEXT_PRIORITY: &str = "next_priority_id";
+/// tree key -> value, of a chain that was read back from its settlement layer: there, state is known by the hashes of its names alone.
+pub(crate) const RECOVERED: TableDefinition<&[u8; 32], &[u8; 32]> =
+    TableDefinition::new("recovered_leaves");
+
+pub(crate) const META_NEXT_PRIORITY: &str = "next_priority_id";
 const META_L1_CURSOR: &str = "l1_cursor";
 
 /// A stored operation: the queue's rolling hash with it, and itself.
@@ -87,6 +94,7 @@ impl Storage {
         txn.open_table(SLOT_HISTORY)?;
         txn.open_table(CODES)?;
         txn.open_table(CODE_BLOCK)?;
+        txn.open_table(RECOVERED)?;
         txn.commit()?;
         Ok(())
     }
@@ -352,13 +360,13 @@ fn put_priority_op(
             table.get(id)?.map(|v| decode(v.value())).transpose()
         };
     let known = stored(table, op.id)?;
-    if op.id < next {
-        return match known {
-            Some((_, k)) if k.hash != op.hash => {
-                Err(StorageError::PriorityConflict { id: op.id, executed: k.hash, got: op.hash })
-            }
-            _ => Ok(()),
-        };
+    // A consumed operation that is not known is one of a recovered chain, and is noted for the queue's rolling hash.
+    if let Some((_, known)) = known.as_ref().filter(|_| op.id < next) {
+        if known.hash == op.hash {
+            return Ok(());
+        }
+        let (id, executed, got) = (op.id, known.hash, op.hash);
+        return Err(StorageError::PriorityConflict { id, executed, got });
     }
     if op.id >= next + MAX_WAITING_PRIORITY_OPS {
         return Err(StorageError::Order { what: "priority operation", got: op.id, expected: next });
@@ -441,16 +449,26 @@ fn apply_diff(txn: &WriteTransaction, block: u64, diff: &StateDiff) -> Result<()
 fn apply_accounts(txn: &WriteTransaction, block: u64, diff: &StateDiff) -> Result<()> {
     let mut accounts = txn.open_table(ACCOUNTS)?;
     let mut history = txn.open_table(ACCOUNT_HISTORY)?;
+    let recovered = txn.open_table(RECOVERED)?;
+    let keep = !recovered.is_empty()?;
     let mut sorted: Vec<_> = diff.accounts.iter().collect();
     sorted.sort_unstable_by_key(|(address, _)| *address);
     for (address, account) in sorted {
         let key: &[u8; 20] = &address.0.0;
         let before = match account {
             Some(a) => accounts.insert(key, &account_value(a)[..])?,
+            // What is absent here may be among the recovered.
+            None if keep => accounts.insert(key, &[][..])?,
             None => accounts.remove(key)?,
         };
         if block > 0 {
-            let before = before.as_ref().map_or(&[][..], |v| v.value());
+            let old = match &before {
+                None if keep => recovered_account(&recovered, *address)?,
+                _ => None,
+            };
+            let old = old.as_ref().map(account_value);
+            let before = before.as_ref().map(|v| v.value());
+            let before = before.or(old.as_ref().map(|v| &v[..])).unwrap_or_default();
             history.insert(&history_key::<20, 28>(key, block), before)?;
         }
     }
@@ -460,18 +478,24 @@ fn apply_accounts(txn: &WriteTransaction, block: u64, diff: &StateDiff) -> Resul
 fn apply_slots(txn: &WriteTransaction, block: u64, diff: &StateDiff) -> Result<()> {
     let mut slots = txn.open_table(SLOTS)?;
     let mut history = txn.open_table(SLOT_HISTORY)?;
+    let recovered = txn.open_table(RECOVERED)?;
+    let keep = !recovered.is_empty()?;
     let mut sorted: Vec<(&Address, &U256, &U256)> =
         diff.storage.iter().map(|(a, s, v)| (a, s, v)).collect();
     sorted.sort_unstable();
     for (address, slot, value) in sorted {
         let key = slot_key(address, slot);
-        let before = if value.is_zero() {
+        let before = if value.is_zero() && !keep {
             slots.remove(&key)?
         } else {
             slots.insert(&key, &value.to_be_bytes::<32>())?
         };
         if block > 0 {
-            let before = before.as_ref().map_or([0; 32], |v| *v.value());
+            let before = match before {
+                Some(v) => *v.value(),
+                None if keep => recovered_slot(&recovered, *address, *slot)?.to_be_bytes(),
+                None => [0; 32],
+            };
             history.insert(&history_key::<52, 60>(&key, block), &before)?;
         }
     }

@@ -25,6 +25,8 @@ const META_FORMAT: &str = "format";
 const META_CONFIG_HASH: &str = "chain_config_hash";
 const META_CONFIG: &str = "chain_config";
 const META_GENESIS: &str = "genesis_hash";
+/// Last block that was recovered from the settlement layer.
+pub(crate) const META_RECOVERED_AT: &str = "recovered_at";
 const META_EXTRA: &str = "identity_extra";
 
 /// Bytes of each database's page cache.

@@ -17,6 +17,7 @@ mod db;
 mod error;
 mod log;
 pub mod model;
+mod recovery;
 mod state_view;
 mod tree;
 
@@ -29,5 +30,6 @@ pub use model::{
     Account, BatchRecord, BlockRecord, L1Tx, LogRecord, ProvingRecord, ReceiptRecord,
     SettlementRecord, StateDiff, TxLocation, TxRecord,
 };
+pub use recovery::RecoveredChain;
 pub use state_view::StateSnapshot;
 pub use tree::{BatchTree, TreeWrites};

@@ -3,11 +3,14 @@
 //! A history entry `(key, b)` holds the value before block `b`. The value after block `n` is that of the first entry with `b > n`, or the
 //! present one if there is none.
 
-use alloy_primitives::{Address, B256, Bytes, U256};
-use redb::{ReadOnlyTable, ReadableDatabase};
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
+use cairn_state::{AccountLeaf, Key};
+use redb::{ReadOnlyTable, ReadableDatabase, ReadableTable};
 
-use crate::chain::{ACCOUNT_HISTORY, ACCOUNTS, BLOCKS, CODE_BLOCK, CODES, SLOT_HISTORY, SLOTS};
-use crate::db::{Storage, decode};
+use crate::chain::{
+    ACCOUNT_HISTORY, ACCOUNTS, BLOCKS, CODE_BLOCK, CODES, RECOVERED, SLOT_HISTORY, SLOTS,
+};
+use crate::db::{META, META_RECOVERED_AT, Storage, decode, read_u64};
 use crate::error::{Result, StorageError};
 use crate::model::{Account, BlockRecord};
 
@@ -50,6 +53,39 @@ pub(crate) fn history_key<const N: usize, const M: usize>(key: &[u8; N], block: 
     out
 }
 
+/// An account of a recovered chain, put together from its leaves.
+pub(crate) fn recovered_account(
+    leaves: &impl ReadableTable<&'static [u8; 32], &'static [u8; 32]>,
+    address: Address,
+) -> Result<Option<Account>> {
+    let leaf = AccountLeaf::from_value(&recovered_value(leaves, &Key::account(&address))?)
+        .map_err(|e| StorageError::corrupt(e.to_string()))?;
+    if leaf.is_empty() {
+        return Ok(None);
+    }
+    let code_hash = match leaf.has_code {
+        true => B256::from(recovered_value(leaves, &Key::code_hash(&address))?),
+        false => KECCAK256_EMPTY,
+    };
+    Ok(Some(Account { nonce: leaf.nonce, balance: leaf.balance, code_hash }))
+}
+
+/// A slot of a recovered chain.
+pub(crate) fn recovered_slot(
+    leaves: &impl ReadableTable<&'static [u8; 32], &'static [u8; 32]>,
+    address: Address,
+    slot: U256,
+) -> Result<U256> {
+    recovered_value(leaves, &Key::slot(&address, &slot))
+}
+
+fn recovered_value(
+    leaves: &impl ReadableTable<&'static [u8; 32], &'static [u8; 32]>,
+    key: &Key,
+) -> Result<U256> {
+    Ok(leaves.get(&key.to_bytes())?.map_or(U256::ZERO, |v| U256::from_be_bytes(*v.value())))
+}
+
 /// The state after one block. It stays the same however the chain grows, and holds on to the database's pages: do not keep it for long.
 pub struct StateSnapshot {
     block: u64,
@@ -61,6 +97,8 @@ pub struct StateSnapshot {
     slot_history: ReadOnlyTable<&'static [u8; 60], &'static [u8; 32]>,
     codes: ReadOnlyTable<&'static [u8; 32], &'static [u8]>,
     code_block: ReadOnlyTable<&'static [u8; 32], u64>,
+    /// Only in a recovered chain: what is in no other table.
+    recovered: Option<ReadOnlyTable<&'static [u8; 32], &'static [u8; 32]>>,
 }
 
 impl std::fmt::Debug for StateSnapshot {
@@ -70,12 +108,16 @@ impl std::fmt::Debug for StateSnapshot {
 }
 
 impl Storage {
-    /// The state after `block`; `None` if the chain is not that high.
+    /// The state after `block`; `None` if the chain is not that high, or was recovered from its settlement layer at a later block.
     ///
     /// # Errors
     /// A fault of the database.
     pub fn state_at(&self, block: u64) -> Result<Option<StateSnapshot>> {
         let txn = self.inner.chain.begin_read()?;
+        let recovered_at = read_u64(&txn.open_table(META)?, META_RECOVERED_AT)?;
+        if recovered_at.is_some_and(|first| block < first) {
+            return Ok(None);
+        }
         let blocks = txn.open_table(BLOCKS)?;
         let Some(head) = blocks.range(block..)?.next_back().transpose()?.map(|(k, _)| k.value())
         else {
@@ -91,6 +133,7 @@ impl Storage {
             slot_history: txn.open_table(SLOT_HISTORY)?,
             codes: txn.open_table(CODES)?,
             code_block: txn.open_table(CODE_BLOCK)?,
+            recovered: Some(txn.open_table(RECOVERED)?).filter(|_| recovered_at.is_some()),
         }))
     }
 
@@ -123,7 +166,11 @@ impl StateSnapshot {
                 return read_account(row?.1.value());
             }
         }
-        self.accounts.get(key)?.map_or(Ok(None), |v| read_account(v.value()))
+        match (self.accounts.get(key)?, &self.recovered) {
+            (Some(v), _) => read_account(v.value()),
+            (None, Some(leaves)) => recovered_account(leaves, address),
+            (None, None) => Ok(None),
+        }
     }
 
     /// A storage slot; zero if it was never written.
@@ -141,7 +188,11 @@ impl StateSnapshot {
                 return Ok(U256::from_be_bytes(*row?.1.value()));
             }
         }
-        Ok(self.slots.get(&key)?.map_or(U256::ZERO, |v| U256::from_be_bytes(*v.value())))
+        match (self.slots.get(&key)?, &self.recovered) {
+            (Some(v), _) => Ok(U256::from_be_bytes(*v.value())),
+            (None, Some(leaves)) => recovered_slot(leaves, address, slot),
+            (None, None) => Ok(U256::ZERO),
+        }
     }
 
     /// Code by its keccak256; `None` if it was not published by then.

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256, keccak256};
-use cairn_primitives::batch::StoredBatchInfo;
+use cairn_primitives::batch::{PublicInput, StoredBatchInfo};
+use cairn_primitives::da::DaMode;
 use cairn_primitives::{BlockHeader, ChainConfig};
 use cairn_state::{Key, MemStore, Tree, TreeChanges, TreeReader, Write};
 use cairn_storage::{
-    Account, BlockCommit, BlockRecord, ChainIdentity, LogEntry, StateDiff, Storage, StorageError,
+    Account, BatchRecord, BlockCommit, BlockRecord, ChainIdentity, LogEntry, SealedBatch,
+    StateDiff, Storage, StorageError,
 };
 use proptest::prelude::*;
 
@@ -256,4 +258,116 @@ fn cursors_and_proofs_survive() {
         storage.set_cursor("x", &vec![0; 2 << 20]),
         Err(StorageError::TooLarge { .. })
     ));
+}
+
+/// A recovered chain knows state by the hashes of its names; later blocks write by name, and remove without bringing the old back.
+#[test]
+fn a_recovered_chain_is_read_written_and_looked_back_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = open(dir.path());
+    let (alice, bob, slot) = (Address::repeat_byte(1), Address::repeat_byte(2), U256::from(7));
+    let leaf = |nonce, balance| cairn_state::AccountLeaf { nonce, has_code: false, balance };
+    let leaves = vec![
+        (Key::account(&alice), leaf(3, 500).to_value()),
+        (Key::account(&bob), leaf(1, 9).to_value()),
+        (Key::slot(&alice, &slot), U256::from(42)),
+    ];
+    let first = block(1, storage.head().unwrap().hash);
+    let chain = |blocks| cairn_storage::RecoveredChain {
+        blocks,
+        leaves: leaves.clone(),
+        codes: [(B256::repeat_byte(5), Bytes::from_static(b"code"))],
+        next_priority_id: 2,
+    };
+    // Blocks that no batch holds are refused: the directory stays as it was.
+    assert!(matches!(
+        storage.finish_recovery(chain(vec![first.clone()])),
+        Err(StorageError::Order { .. })
+    ));
+    seal_empty(&storage, 1);
+    storage.finish_recovery(chain(vec![first.clone()])).unwrap();
+    assert!(storage.finish_recovery(chain(vec![first.clone()])).is_err(), "only once");
+    drop(storage);
+    let storage = open(dir.path());
+    assert_eq!((storage.head_number(), storage.next_priority_id().unwrap()), (1, 2));
+    assert!(storage.state_at(0).unwrap().is_none(), "nothing is known of earlier states");
+    let state = storage.state().unwrap();
+    assert_eq!(state.account(alice).unwrap().map(|a| (a.nonce, a.balance)), Some((3, 500)));
+    assert_eq!(state.storage(alice, slot).unwrap(), U256::from(42));
+    assert_eq!(state.account(Address::repeat_byte(3)).unwrap(), None);
+    assert_eq!(state.block_hash(1).unwrap(), Some(first.hash));
+    assert!(state.code(B256::repeat_byte(5)).unwrap().is_some());
+
+    let diff = StateDiff {
+        accounts: vec![(alice, Some(Account { nonce: 4, ..Account::default() })), (bob, None)],
+        storage: vec![(alice, slot, U256::ZERO)],
+        codes: vec![],
+    };
+    storage
+        .commit_block(&BlockCommit {
+            block: block(2, first.hash),
+            bloom: Bloom::ZERO,
+            transactions: vec![],
+            diff,
+            next_priority_id: 2,
+            priority_ops: vec![],
+        })
+        .unwrap();
+    let (now, then) = (storage.state().unwrap(), storage.state_at(1).unwrap().unwrap());
+    assert_eq!(now.account(alice).unwrap().map(|a| a.nonce), Some(4));
+    assert_eq!(now.account(bob).unwrap(), None, "removed, whatever was recovered");
+    assert_eq!(now.storage(alice, slot).unwrap(), U256::ZERO);
+    assert_eq!(then.account(alice).unwrap().map(|a| (a.nonce, a.balance)), Some((3, 500)));
+    assert_eq!(then.account(bob).unwrap().map(|a| a.balance), Some(9));
+    assert_eq!(then.storage(alice, slot).unwrap(), U256::from(42));
+}
+
+/// Seals a batch of blocks up to `last` that changes nothing.
+fn seal_empty(storage: &Storage, last: u64) {
+    let public_input = PublicInput {
+        protocol_version: 1,
+        guest_program_id: B256::ZERO,
+        chain_id: 1,
+        batch_number: 1,
+        first_block: 1,
+        last_block: last,
+        first_timestamp: 1,
+        last_timestamp: last,
+        prev_state_root: B256::ZERO,
+        prev_leaf_count: 2,
+        prev_block_hash: B256::ZERO,
+        new_state_root: B256::ZERO,
+        new_leaf_count: 2,
+        last_block_hash: B256::ZERO,
+        priority_ops_count: 0,
+        priority_ops_hash_before: B256::ZERO,
+        priority_ops_hash_after: B256::ZERO,
+        l2_to_l1_root: B256::ZERO,
+        da_commitment: B256::ZERO,
+        imported_roots_hash: B256::ZERO,
+        fee_params_hash: B256::ZERO,
+        operator: Address::ZERO,
+        chain_config_hash: B256::ZERO,
+    };
+    let record = BatchRecord {
+        info: StoredBatchInfo::from_public_input(&public_input, 0),
+        public_input,
+        tx_count: 0,
+        priority_count: 0,
+        gas_used: 0,
+        fee_params: cairn_primitives::FeeParams { base_fee: 1, gas_per_pubdata: 1 },
+        da_mode: DaMode::Calldata,
+        pubdata_hash: B256::ZERO,
+        pubdata_len: 0,
+        blob_claims: vec![],
+        logs_root: B256::ZERO,
+        logs_count: 0,
+        sealed_at_ms: 0,
+    };
+    let (_, tree) = Tree::new(storage.tree().unwrap()).compute(&[]).unwrap();
+    let batch = SealedBatch { record, pubdata: &[], witness: &[], logs: &[], tree };
+    storage.seal_batch(batch).unwrap();
+    storage.restore_settlement(0).unwrap();
+    assert_eq!((storage.batch_heads().proven, storage.batch_heads().executed), (1, 0));
+    assert_eq!(storage.batch_witness(1).unwrap(), None);
 }
