@@ -141,6 +141,14 @@ pub fn attestation_digest(l1_chain_id: u64, verifier: Address, public_inputs: &[
     )
 }
 
+/// What an attester signs to be given a batch's witness: `keccak256("CAIRN_WITNESS_V1" || chain id u64 || batch u64)`, big-endian.
+pub fn witness_request_digest(chain_id: u64, number: u64) -> B256 {
+    let mut bytes = b"CAIRN_WITNESS_V1".to_vec();
+    bytes.extend_from_slice(&chain_id.to_be_bytes());
+    bytes.extend_from_slice(&number.to_be_bytes());
+    keccak256(bytes)
+}
+
 sol! {
     /// What L1 keeps, as a hash, of every committed batch.
     #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]

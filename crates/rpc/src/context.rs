@@ -1,6 +1,7 @@
 //! What every method handler sees, and how handlers are registered.
 
 use crate::accounts::DevAccounts;
+use crate::attest::AttestationDesk;
 use crate::chain::{BlockRef, Chain, DevChain, NamedBlock};
 use crate::error::{ChainError, Result};
 use crate::filters::Filters;
@@ -20,6 +21,7 @@ pub(crate) struct Context {
     pub(crate) chain: Arc<dyn Chain>,
     pub(crate) dev: Option<Arc<dyn DevChain>>,
     pub(crate) zk: Option<Arc<dyn ZkChain>>,
+    pub(crate) attestations: Option<Arc<dyn AttestationDesk>>,
     pub(crate) accounts: DevAccounts,
     pub(crate) limits: Limits,
     pub(crate) filters: Filters,
@@ -71,6 +73,13 @@ impl Context {
         self.dev.as_ref().ok_or_else(|| {
             ChainError::Unsupported("the development methods are off on this node".into())
         })
+    }
+
+    /// The attesters' side, or -32601.
+    pub(crate) fn attestations(&self) -> Result<&Arc<dyn AttestationDesk>> {
+        self.attestations
+            .as_ref()
+            .ok_or_else(|| ChainError::Unsupported("this node takes no attestations".into()))
     }
 
     /// The rollup side, or -32601.

@@ -5,6 +5,7 @@
 //! limits and the same error codes.
 
 pub mod accounts;
+pub mod attest;
 pub mod chain;
 mod context;
 mod debug;

@@ -1,13 +1,14 @@
 //! Assembly: limits, namespaces, and one port for HTTP and WebSocket.
 
 use crate::accounts::DevAccounts;
+use crate::attest::AttestationDesk;
 use crate::chain::{Chain, DevChain};
 use crate::context::{Context, Module};
 use crate::filters::Filters;
 use crate::http::{RestHandler, RestLayer};
 use crate::pubsub::HexIds;
 use crate::zks::ZkChain;
-use crate::{debug, dev, eth, execute, fees, filters, logs, pubsub, send, txpool, zks};
+use crate::{attest, debug, dev, eth, execute, fees, filters, logs, pubsub, send, txpool, zks};
 use jsonrpsee::RpcModule;
 use jsonrpsee::core::RegisterMethodError;
 use jsonrpsee::server::{BatchRequestConfig, PingConfig, Server, ServerConfig, ServerHandle};
@@ -84,6 +85,7 @@ pub struct RpcServer {
     chain: Arc<dyn Chain>,
     dev: Option<Arc<dyn DevChain>>,
     zk: Option<Arc<dyn ZkChain>>,
+    attestations: Option<Arc<dyn AttestationDesk>>,
     accounts: DevAccounts,
     limits: Limits,
     rest: Vec<Arc<dyn RestHandler>>,
@@ -94,7 +96,16 @@ impl RpcServer {
     /// Serves `chain` with default limits and without development methods.
     pub fn new(chain: Arc<dyn Chain>) -> Self {
         let (accounts, limits) = (DevAccounts::default(), Limits::default());
-        Self { chain, dev: None, zk: None, accounts, limits, rest: Vec::new(), cors: false }
+        Self {
+            chain,
+            dev: None,
+            zk: None,
+            attestations: None,
+            accounts,
+            limits,
+            rest: Vec::new(),
+            cors: false,
+        }
     }
 
     /// Adds `anvil_ evm_ hardhat_`, the signing methods for these accounts, and answers browsers of any origin.
@@ -110,6 +121,13 @@ impl RpcServer {
     #[must_use]
     pub fn with_zk(mut self, zk: Arc<dyn ZkChain>) -> Self {
         self.zk = Some(zk);
+        self
+    }
+
+    /// Adds `cairn_`: witnesses for attesters, and their signatures.
+    #[must_use]
+    pub fn with_attestations(mut self, desk: Arc<dyn AttestationDesk>) -> Self {
+        self.attestations = Some(desk);
         self
     }
 
@@ -164,10 +182,12 @@ impl RpcServer {
 
     fn module(self) -> Result<Module, RegisterMethodError> {
         let (has_dev, has_zk) = (self.dev.is_some(), self.zk.is_some());
+        let has_attestations = self.attestations.is_some();
         let context = Context {
             chain: self.chain,
             dev: self.dev,
             zk: self.zk,
+            attestations: self.attestations,
             accounts: self.accounts,
             heavy: Arc::new(Semaphore::new(self.limits.max_executions as usize)),
             permits: self.limits.max_executions,
@@ -193,6 +213,9 @@ impl RpcServer {
         }
         if has_zk {
             zks::register(&mut module)?;
+        }
+        if has_attestations {
+            attest::register(&mut module)?;
         }
         Ok(module)
     }
