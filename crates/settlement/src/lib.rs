@@ -10,6 +10,7 @@ pub mod bridge;
 pub mod deploy;
 pub mod l1;
 pub mod recover;
+pub mod remote;
 pub mod revert;
 pub mod sender;
 pub mod watcher;

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use alloy_consensus::Transaction as _;
-use alloy_eips::eip4844::{Blob, kzg_to_versioned_hash};
+use alloy_eips::{
+    BlockNumberOrTag,
+    eip4844::{Blob, kzg_to_versioned_hash},
+};
 use alloy_network::TransactionResponse as _;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_provider::Provider;
 use alloy_sol_types::{SolCall, SolEvent};
 use cairn_primitives::{
     StoredBatchInfo,
-    da::{BlobError, DaMode, MAX_BLOBS_PER_BATCH, from_blobs},
+    da::{BlobClaim, BlobError, DaMode, MAX_BLOBS_PER_BATCH, evaluation_point, from_blobs},
 };
 use serde::Deserialize;
 use thiserror::Error;
@@ -32,7 +35,9 @@ pub enum RecoverError {
     #[error(transparent)]
     L1(#[from] L1Error),
     /// The transaction of a commit cannot be read as one.
-    #[error("batch {number}: transaction {tx} on L1 is not a direct call of commitBatches")]
+    #[error(
+        "batch {number}: transaction {tx} on L1 neither calls commitBatches nor carries such a call whole in its input"
+    )]
     NotACommit {
         /// Which batch.
         number: u64,
@@ -54,6 +59,17 @@ pub enum RecoverError {
         "batch {0} is committed on L1 but its commit was not found; look from an earlier L1 block"
     )]
     Missing(u64),
+    /// The beacon node does not answer as one.
+    #[error("beacon node {url}: {reason}")]
+    Beacon {
+        /// Its URL.
+        url: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// What the operator gave to the data-availability validator is malformed.
+    #[error("batch {0}: the data-availability input of its commit is malformed")]
+    DaInput(u64),
     /// The blobs are gone or are not what was committed to.
     #[error(
         "batch {number}: blob {hash} cannot be had from this L1 node ({reason}); give a node or beacon API that keeps blobs"
@@ -95,8 +111,19 @@ pub struct L1Batch {
     pub info: CommitBatchInfo,
     /// Its pubdata.
     pub pubdata: Vec<u8>,
+    /// For blobs: what ties each to the pubdata.
+    pub claims: Vec<BlobClaim>,
     /// The commit transaction.
     pub commit_tx: B256,
+}
+
+/// A commit as its transaction has it.
+struct Commit {
+    info: CommitBatchInfo,
+    /// L1 block of the transaction.
+    block: u64,
+    /// Versioned hashes of all its blobs.
+    blobs: Vec<B256>,
 }
 
 /// Reads batches of one chain.
@@ -104,17 +131,78 @@ pub struct Reader {
     l1: L1,
     chain: Address,
     http: reqwest::Client,
+    beacon: Option<Beacon>,
+}
+
+/// A beacon node, which keeps blobs by slot.
+#[derive(Debug, Clone)]
+struct Beacon {
+    url: String,
+    genesis_time: u64,
+    seconds_per_slot: u64,
+}
+
+/// Most bytes of a beacon node's answer: nine blobs of 128 KiB in hexadecimal take 2.4 MB; other data of the slot may come with them.
+const MAX_BEACON_ANSWER: usize = 64 << 20;
+/// Most places of a transaction's input that are looked at as calls of commitBatches.
+const MAX_CALLS_TRIED: usize = 64;
+
+#[derive(Deserialize)]
+struct BeaconData<T> {
+    data: T,
 }
 
 #[derive(Deserialize)]
-struct BeaconBlobs {
-    data: Vec<Bytes>,
+struct BeaconGenesis {
+    genesis_time: String,
+}
+
+#[derive(Deserialize)]
+struct BeaconSpec {
+    #[serde(rename = "SECONDS_PER_SLOT")]
+    seconds_per_slot: String,
+}
+
+#[derive(Deserialize)]
+struct BlobSidecar {
+    blob: Bytes,
 }
 
 impl Reader {
     /// A reader of the chain contract at `chain`.
     pub fn new(l1: L1, chain: Address) -> Self {
-        Self { l1, chain, http: reqwest::Client::new() }
+        Self { l1, chain, http: reqwest::Client::new(), beacon: None }
+    }
+
+    /// Takes blobs from a beacon node (its REST API's URL) instead of from the L1 node, which has them only in development.
+    ///
+    /// # Errors
+    /// [`RecoverError::Beacon`] when it does not answer as one.
+    pub async fn with_beacon(mut self, url: &str) -> Result<Self, RecoverError> {
+        let url = url.trim_end_matches('/').to_owned();
+        let fail = |reason: String| RecoverError::Beacon { url: url.clone(), reason };
+        let number = |text: String| {
+            text.parse::<u64>().map_err(|_| fail(format!("`{text}` is not a number")))
+        };
+        let genesis: BeaconData<BeaconGenesis> =
+            self.get(format!("{url}/eth/v1/beacon/genesis")).await.map_err(fail)?;
+        let spec: BeaconData<BeaconSpec> =
+            self.get(format!("{url}/eth/v1/config/spec")).await.map_err(fail)?;
+        let genesis_time = number(genesis.data.genesis_time)?;
+        let seconds_per_slot = number(spec.data.seconds_per_slot)?.max(1);
+        self.beacon = Some(Beacon { url: url.clone(), genesis_time, seconds_per_slot });
+        Ok(self)
+    }
+
+    /// Batches that L1 has accepted proofs of, and those that it has executed.
+    ///
+    /// # Errors
+    /// [`RecoverError::L1`].
+    pub async fn proven_and_executed(&self) -> Result<(u64, u64), RecoverError> {
+        let narrow = |n: U256| u64::try_from(n).unwrap_or(u64::MAX);
+        let executed = self.l1.call(self.chain, ZKChain::getTotalBatchesExecutedCall {}).await?;
+        let proven = self.l1.call(self.chain, ZKChain::getTotalBatchesVerifiedCall {}).await?;
+        Ok((narrow(proven), narrow(executed)))
     }
 
     /// Number of batches committed now.
@@ -164,46 +252,40 @@ impl Reader {
         commitment: B256,
     ) -> Result<L1Batch, RecoverError> {
         let number = prev.batchNumber + 1;
-        let (info, block, blob_hashes) = self.commit_info(number, commit_tx).await?;
-        let stored = self.stored(prev, &info, commitment).await?;
+        let commit = self.commit(number, commit_tx).await?;
+        let stored = self.stored(prev, &commit.info, commitment).await?;
         let call = ZKChain::storedBatchHashCall { batchNumber: U256::from(number) };
         let kept = self.l1.call(self.chain, call).await?;
         if stored.hash() != kept {
             return Err(RecoverError::Mismatch { number, found: stored.hash(), kept });
         }
-        let mode = info.daInput.first().copied().unwrap_or(u8::MAX);
-        let pubdata = match DaMode::from_u8(mode) {
-            Some(DaMode::Calldata) => info.daInput[1..].to_vec(),
+        let input = &commit.info.daInput;
+        let mode = input.first().copied().unwrap_or(u8::MAX);
+        let (pubdata, claims) = match DaMode::from_u8(mode) {
+            Some(DaMode::Calldata) => (input[1..].to_vec(), Vec::new()),
             Some(DaMode::Blobs) => {
-                self.pubdata_in_blobs(number, commit_tx, block, &blob_hashes).await?
+                let claims = blob_claims(input, &commit.blobs);
+                let claims = claims.ok_or(RecoverError::DaInput(number))?;
+                let hashes: Vec<B256> = claims.iter().map(|c| c.versioned_hash).collect();
+                (self.pubdata_in_blobs(number, commit_tx, commit.block, &hashes).await?, claims)
             }
             _ => return Err(RecoverError::Elsewhere { number, mode }),
         };
-        Ok(L1Batch { stored, info, pubdata, commit_tx })
+        Ok(L1Batch { stored, info: commit.info, pubdata, claims, commit_tx })
     }
 
-    async fn commit_info(
-        &self,
-        number: u64,
-        tx: B256,
-    ) -> Result<(CommitBatchInfo, u64, Vec<B256>), RecoverError> {
+    async fn commit(&self, number: u64, tx: B256) -> Result<Commit, RecoverError> {
         let found = self
             .l1
             .read("eth_getTransactionByHash", move |p| async move {
                 p.get_transaction_by_hash(tx).await
             })
             .await?;
-        let not_a_commit = || RecoverError::NotACommit { number, tx };
-        let found = found.ok_or_else(not_a_commit)?;
-        if found.to() != Some(self.chain) {
-            return Err(not_a_commit());
-        }
-        let call =
-            ZKChain::commitBatchesCall::abi_decode(found.input()).map_err(|_| not_a_commit())?;
+        let found = found.ok_or(RecoverError::NotACommit { number, tx })?;
         let info =
-            call.batches.into_iter().find(|b| b.batchNumber == number).ok_or_else(not_a_commit)?;
-        let hashes = found.blob_versioned_hashes().unwrap_or_default().to_vec();
-        Ok((info, found.block_number().unwrap_or_default(), hashes))
+            find_commit(found.input(), number).ok_or(RecoverError::NotACommit { number, tx })?;
+        let blobs = found.blob_versioned_hashes().unwrap_or_default().to_vec();
+        Ok(Commit { info, block: found.block_number().unwrap_or_default(), blobs })
     }
 
     async fn stored(
@@ -242,7 +324,7 @@ impl Reader {
             reason,
         })?;
         let mut ordered: Vec<&[u8]> = Vec::new();
-        for hash in hashes.iter().take(MAX_BLOBS_PER_BATCH) {
+        for hash in hashes {
             let blob = blobs.iter().find(|(h, _)| h == hash).ok_or_else(|| RecoverError::Blob {
                 number,
                 hash: *hash,
@@ -276,8 +358,148 @@ impl Reader {
     }
 
     async fn fetch_from_beacon(&self, block: u64) -> Result<Vec<Bytes>, String> {
-        let url = format!("{}/eth/v1/beacon/blobs/{block}", self.l1.url().trim_end_matches('/'));
-        let answer = self.http.get(url).send().await.map_err(|e| e.to_string())?;
-        Ok(answer.json::<BeaconBlobs>().await.map_err(|e| e.to_string())?.data)
+        let Some(beacon) = &self.beacon else {
+            // A development L1 serves blobs by block number.
+            let url = self.l1.url().trim_end_matches('/');
+            let url = format!("{url}/eth/v1/beacon/blobs/{block}");
+            return Ok(self.get::<BeaconData<Vec<Bytes>>>(url).await?.data);
+        };
+        let found = self.l1.block(BlockNumberOrTag::Number(block)).await;
+        let (_, _, timestamp) =
+            found.map_err(|e| e.to_string())?.ok_or(format!("L1 has no block {block}"))?;
+        let slot = timestamp.saturating_sub(beacon.genesis_time) / beacon.seconds_per_slot;
+        let url = format!("{}/eth/v1/beacon/blobs/{slot}", beacon.url);
+        match self.get::<BeaconData<Vec<Bytes>>>(url).await {
+            Ok(blobs) => Ok(blobs.data),
+            // Nodes before Fusaka know only this one.
+            Err(first) => {
+                let url = format!("{}/eth/v1/beacon/blob_sidecars/{slot}", beacon.url);
+                let sidecars = self.get::<BeaconData<Vec<BlobSidecar>>>(url).await;
+                let sidecars = sidecars.map_err(|e| format!("{first}; {e}"))?;
+                Ok(sidecars.data.into_iter().map(|s| s.blob).collect())
+            }
+        }
+    }
+
+    async fn get<T: serde::de::DeserializeOwned>(&self, url: String) -> Result<T, String> {
+        let mut answer = self.http.get(&url).send().await.map_err(|e| e.to_string())?;
+        if !answer.status().is_success() {
+            return Err(format!("{url} answers {}", answer.status()));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|e| e.to_string())? {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_BEACON_ANSWER {
+                return Err(format!("{url} answers with more than {MAX_BEACON_ANSWER} bytes"));
+            }
+        }
+        serde_json::from_slice(&body).map_err(|e| format!("{url}: {e}"))
+    }
+}
+
+/// The claim about a batch in a transaction's input: a call of commitBatches, or one that another contract (a multicall, a multisig) was given to make. What is
+/// found is only a candidate: L1's own hash of the batch decides.
+fn find_commit(input: &[u8], number: u64) -> Option<CommitBatchInfo> {
+    let selector = ZKChain::commitBatchesCall::SELECTOR;
+    let places = input.windows(4).enumerate().filter(|(_, w)| *w == selector);
+    places.map(|(at, _)| at).take(MAX_CALLS_TRIED).find_map(|at| {
+        let call = ZKChain::commitBatchesCall::abi_decode(&input[at..]).ok()?;
+        call.batches.into_iter().find(|b| b.batchNumber == number)
+    })
+}
+
+/// Bytes of the input before the claims: mode, pubdata hash, index of the first blob.
+const BLOB_HEADER: usize = 1 + 32 + 1;
+/// Bytes of a claim: value, commitment, proof.
+const BLOB_CLAIM: usize = 32 + 48 + 48;
+
+/// What a blob commit claims about its blobs: the rollup DA validator's input, applied to the transaction's blobs.
+fn blob_claims(input: &[u8], hashes: &[B256]) -> Option<Vec<BlobClaim>> {
+    let (header, rest) = input.split_at_checked(BLOB_HEADER)?;
+    let pubdata_hash = B256::from_slice(&header[1..33]);
+    let first = usize::from(header[33]);
+    let count = rest.len() / BLOB_CLAIM;
+    if rest.len() % BLOB_CLAIM != 0 || count == 0 || count > MAX_BLOBS_PER_BATCH {
+        return None;
+    }
+    let hashes = hashes.get(first..first + count)?;
+    let claim = |(hash, claim): (&B256, &[u8])| BlobClaim {
+        versioned_hash: *hash,
+        z: evaluation_point(pubdata_hash, *hash),
+        y: U256::from_be_slice(&claim[..32]),
+    };
+    Some(hashes.iter().zip(rest.chunks(BLOB_CLAIM)).map(claim).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(number: u64) -> CommitBatchInfo {
+        CommitBatchInfo {
+            batchNumber: number,
+            lastBlock: 7,
+            firstTimestamp: 1,
+            lastTimestamp: 2,
+            newStateRoot: B256::repeat_byte(3),
+            newLeafCount: 4,
+            lastBlockHash: B256::repeat_byte(5),
+            priorityOpsCount: 0,
+            l2ToL1Root: B256::repeat_byte(6),
+            baseFee: 8,
+            gasPerPubdata: 9,
+            operator: Address::repeat_byte(10),
+            daInput: vec![0, 1, 2].into(),
+        }
+    }
+
+    fn stored() -> crate::bindings::StoredBatchInfo {
+        crate::bindings::StoredBatchInfo {
+            batchNumber: 3,
+            stateRoot: B256::ZERO,
+            leafCount: 0,
+            lastBlock: 0,
+            lastBlockHash: B256::ZERO,
+            lastTimestamp: 0,
+            priorityOpsCount: 0,
+            priorityOpsHashAfter: B256::ZERO,
+            l2ToL1Root: B256::ZERO,
+            publicInput: B256::ZERO,
+        }
+    }
+
+    #[test]
+    fn commits_are_found_direct_and_wrapped() {
+        let call = ZKChain::commitBatchesCall { prev: stored(), batches: vec![info(4), info(5)] };
+        let direct = call.abi_encode();
+        assert_eq!(find_commit(&direct, 5), Some(info(5)));
+        assert_eq!(find_commit(&direct, 6), None);
+        // A multicall carries the call whole, behind bytes that look like another start of it.
+        let mut wrapped = vec![0xab; 77];
+        wrapped.extend(ZKChain::commitBatchesCall::SELECTOR);
+        wrapped.extend([0xff; 31]);
+        wrapped.extend(&direct);
+        wrapped.extend([0; 13]);
+        assert_eq!(find_commit(&wrapped, 4), Some(info(4)));
+        for cut in 0..direct.len() {
+            let _ = find_commit(&direct[..cut], 5);
+        }
+    }
+
+    #[test]
+    fn blobs_are_those_that_the_input_names() {
+        let hashes: Vec<B256> = (1..=4).map(B256::repeat_byte).collect();
+        let mut input = vec![1];
+        input.extend([7; 32]);
+        input.push(1);
+        input.extend([9; 2 * BLOB_CLAIM]);
+        let claims = blob_claims(&input, &hashes).unwrap();
+        let named: Vec<B256> = claims.iter().map(|c| c.versioned_hash).collect();
+        assert_eq!(named, hashes[1..3], "not the first, not the last");
+        assert_eq!(claims[0].y, U256::from_be_bytes([9; 32]));
+        input[33] = 3;
+        assert_eq!(blob_claims(&input, &hashes), None, "beyond the transaction's blobs");
+        assert_eq!(blob_claims(&input[..input.len() - 1], &hashes), None);
+        assert_eq!(blob_claims(&input[..BLOB_HEADER], &hashes), None);
     }
 }

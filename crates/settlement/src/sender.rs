@@ -20,6 +20,23 @@ use crate::{
 
 /// Most batches that one commit, prove or execute transaction carries.
 const MAX_BATCHES_PER_TX: u64 = 16;
+/// Rounds in a row that L1 may refuse before settlement gives up: half an hour at the longest pause. A pause of the chain is waited for without end.
+const MAX_REFUSALS: u32 = 60;
+/// What the verifier contracts say of a proof that is false. Any other refusal (a pause, a race with another validator, too little gas) says nothing of the proof.
+const VERIFIER_ERRORS: [&str; 6] = [
+    "InvalidProof",
+    "UnknownAttester",
+    "SignersNotSorted",
+    "NotEnoughSignatures",
+    "MalformedSignature",
+    "MalformedProof",
+];
+
+/// Whether a refusal of `proveBatches` is about the proof itself.
+fn is_about_the_proof(reason: &str) -> bool {
+    VERIFIER_ERRORS.iter().any(|name| reason.starts_with(name))
+}
+
 /// Most blocks looked through for the transaction by which a batch took a step.
 const HISTORY_WINDOW: u64 = 50_000;
 
@@ -120,10 +137,21 @@ impl Settler {
     pub async fn run(&self, mut stop: watch::Receiver<bool>) -> Result<(), SettlementError> {
         self.check_role().await?;
         let mut pause = self.poll;
+        let mut refusals = 0;
         while !*stop.borrow() {
             pause = match self.round().await {
-                Ok(true) => Duration::ZERO,
-                Ok(false) => self.poll,
+                Ok(did) => {
+                    refusals = 0;
+                    if did { Duration::ZERO } else { self.poll }
+                }
+                Err(SettlementError::L1(L1Error::Reverted { what, reason, .. }))
+                    if refusals < MAX_REFUSALS =>
+                {
+                    tracing::warn!(what, reason, "L1 refuses; settlement tries again");
+                    // While the chain is paused nothing counts: only its admin can end that.
+                    refusals += u32::from(!reason.starts_with("ChainPaused"));
+                    (pause * 2).clamp(self.poll, Duration::from_secs(30))
+                }
                 Err(SettlementError::L1(e)) if e.is_transient() => {
                     tracing::warn!(error = %e, "settlement waits for L1");
                     (pause * 2).clamp(self.poll, Duration::from_secs(30))
@@ -279,7 +307,9 @@ impl Settler {
                 tracing::info!(first = proof.first, last = proof.last, tx = %hash, gas = receipt.gas_used, "proven");
                 Ok(true)
             }
-            Err(L1Error::Reverted { reason, .. }) => Err(self.proof_refused(&proof, reason)),
+            Err(L1Error::Reverted { reason, .. }) if is_about_the_proof(&reason) => {
+                Err(self.proof_refused(&proof, reason))
+            }
             Err(e) => Err(e.into()),
         }
     }
@@ -409,5 +439,22 @@ fn commit_info(batch: &SealedBatch, da_input: Bytes) -> CommitBatchInfo {
         gasPerPubdata: batch.fee_params.gas_per_pubdata,
         operator: p.operator,
         daInput: da_input,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_verifiers_own_words_condemn_a_proof() {
+        for name in VERIFIER_ERRORS {
+            assert!(is_about_the_proof(&format!("{name} (0x01020304)")), "{name}");
+        }
+        for reason in
+            ["ChainPaused (0x01)", "BatchHashMismatch (0x)", "no reason given", "Unauthorized", ""]
+        {
+            assert!(!is_about_the_proof(reason), "{reason}");
+        }
     }
 }

@@ -86,12 +86,16 @@ pub struct Watcher<S> {
     seen: VecDeque<(u64, B256)>,
     /// Set while everything is being read again because of a gap, so that a gap that stays is an error.
     rewound: bool,
+    /// L1 blocks below the cursor that the next round reads again. Hashes of what was read are not kept over a restart, so what may have been reorganised
+    /// meanwhile is read twice; operations that are known are passed over.
+    overlap: u64,
 }
 
 impl<S: PrioritySink> Watcher<S> {
     /// Watches the chain contract at `chain`; blocks with fewer than `confirmations` blocks above them are left alone.
     pub fn new(l1: L1, chain: Address, sink: S, confirmations: u64, poll: Duration) -> Self {
-        Self { l1, chain, sink, confirmations, poll, seen: VecDeque::new(), rewound: false }
+        let (seen, overlap) = (VecDeque::new(), REMEMBERED as u64);
+        Self { l1, chain, sink, confirmations, poll, seen, rewound: false, overlap }
     }
 
     /// Runs until it is told to stop or cannot go on.
@@ -154,11 +158,15 @@ impl<S: PrioritySink> Watcher<S> {
         let head = self.l1.block_number().await?;
         let Some(safe) = head.checked_sub(self.confirmations) else { return Ok(false) };
         self.notice_reorg(head).await?;
-        let from = self.sink.cursor().map_err(WatchError::Sink)? + 1;
-        if from > safe {
+        let cursor = self.sink.cursor().map_err(WatchError::Sink)?;
+        let from = (cursor + 1).saturating_sub(self.overlap);
+        if from > safe || (cursor > safe && self.overlap > 0) {
             return Ok(false);
         }
-        let to = safe.min(from + MAX_RANGE - 1);
+        let to = safe.min(from + MAX_RANGE - 1).max(cursor);
+        // What is read counts only if the chain that it was read from is the same before and after.
+        let end = BlockNumberOrTag::Number(to);
+        let before = self.l1.block(end).await?.map(|(number, hash, _)| (number, hash));
         let operations = match self.fetch(from, to).await {
             // A gap: an operation that was due sits below the cursor since a reorg that nobody saw. If it is not there either, the next round fails.
             Err(WatchError::Order { .. }) if !self.rewound => {
@@ -168,15 +176,16 @@ impl<S: PrioritySink> Watcher<S> {
             }
             other => other?,
         };
+        let after = self.l1.block(end).await?.map(|(number, hash, _)| (number, hash));
+        let Some(block) = after.filter(|_| before == after) else { return Ok(true) };
         if !operations.is_empty() {
             self.rewound = false;
         }
         self.sink.accept(operations, to).map_err(WatchError::Sink)?;
-        if let Some((number, hash, _)) = self.l1.block(BlockNumberOrTag::Number(to)).await? {
-            self.seen.push_back((number, hash));
-            while self.seen.len() > REMEMBERED {
-                self.seen.pop_front();
-            }
+        self.overlap = 0;
+        self.seen.push_back(block);
+        while self.seen.len() > REMEMBERED {
+            self.seen.pop_front();
         }
         Ok(to < safe)
     }
