@@ -23,7 +23,9 @@ pub enum Command {
     Up(UpArgs),
     /// Runs the embedded development L1 alone
     L1(L1Args),
-    /// Rebuilds a chain's whole state in an empty directory from L1 alone
+    /// Re-executes a chain's batches in a process of its own and signs what it finds
+    Attester(AttesterArgs),
+    /// Rebuilds a chain in an empty data directory from L1 alone, so that `up` goes on with it
     Recover(RecoverArgs),
     /// Proves a batch: executes its witness in the virtual machine and makes the validity proof
     Prove(ProveArgs),
@@ -79,9 +81,15 @@ pub struct UpArgs {
     /// Prove every batch in the background
     #[arg(long)]
     pub prove: bool,
-    /// L1 blocks above a deposit before the rollup takes it
-    #[arg(long, default_value_t = 0)]
-    pub confirmations: u64,
+    /// L1 blocks above a deposit before the rollup takes it [default: 64; 0 on the embedded L1 and on development chains, e.g. chain id 31337]
+    #[arg(long, value_name = "BLOCKS")]
+    pub confirmations: Option<u64>,
+    /// Register this attester, which runs in another process (`cairn attester`), beside the network's own; only when the network is created
+    #[arg(long = "attester", value_name = "ADDRESS")]
+    pub attesters: Vec<Address>,
+    /// Attestations that a batch needs; only when the network is created
+    #[arg(long, value_name = "K", default_value_t = 1)]
+    pub attestations: usize,
     /// Print one JSON object with the network's addresses once it is usable
     #[arg(long)]
     pub json: bool,
@@ -107,12 +115,41 @@ pub struct L1Args {
     pub block_time: Option<f64>,
 }
 
+/// Options of `cairn attester`.
+#[derive(Debug, Args)]
+pub struct AttesterArgs {
+    /// The node (an HTTP URL) that serves witnesses and takes attestations
+    #[arg(long, value_name = "URL")]
+    pub rpc: String,
+    /// The L1 (an HTTP URL) on which the chain commits; it decides what is attested
+    #[arg(long, value_name = "URL")]
+    pub l1: String,
+    /// The attester's private key, in hexadecimal (others on this machine may see it: better a file)
+    #[arg(long, value_name = "HEX", conflicts_with = "key_file")]
+    pub key: Option<String>,
+    /// A file that holds the attester's private key, in hexadecimal
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// The chain's contract on L1; by default what the node says
+    #[arg(long, value_name = "ADDRESS")]
+    pub chain: Option<Address>,
+    /// The attestation verifier on L1; by default the chain's verifier
+    #[arg(long, value_name = "ADDRESS")]
+    pub verifier: Option<Address>,
+    /// L1 block before which nothing unproven was committed
+    #[arg(long, default_value_t = 0)]
+    pub from_block: u64,
+}
+
 /// Options of `cairn recover`.
 #[derive(Debug, Args)]
 pub struct RecoverArgs {
     /// The L1 (an HTTP URL) that holds the chain's batches
     #[arg(long, value_name = "URL")]
     pub from_l1: String,
+    /// A beacon node (the URL of its REST API) that keeps the blobs; without it the L1 is asked, which has them only in development
+    #[arg(long, value_name = "URL")]
+    pub beacon: Option<String>,
     /// The bridgehub that created the chain
     #[arg(long, value_name = "ADDRESS")]
     pub bridgehub: Address,
@@ -238,7 +275,7 @@ impl Cli {
             Command::Bench(BenchCommand::Rpc(a)) => a.json,
             Command::Prove(a) => a.json,
             Command::Verify(a) => a.json,
-            Command::L1(_) | Command::Witness(_) => false,
+            Command::L1(_) | Command::Witness(_) | Command::Attester(_) => false,
         }
     }
 
@@ -251,6 +288,7 @@ impl Cli {
             Command::Demo(args) => crate::demo::run(args).await,
             Command::Up(args) => crate::node::up(args).await,
             Command::L1(args) => crate::roles::run_l1(args).await,
+            Command::Attester(args) => crate::attester::run(args).await,
             Command::Recover(args) => crate::recover::run(args).await,
             Command::Prove(args) => crate::prove::prove(args),
             Command::Verify(args) => crate::prove::verify(args),

@@ -1,5 +1,6 @@
 //! The command line of Cairn.
 
+
 /// `println!` for a reader that may be gone: a closed pipe must not end a node.
 macro_rules! say {
     ($($words:tt)*) => {{
@@ -7,8 +8,10 @@ macro_rules! say {
     }};
 }
 
+mod attester;
 mod bench_rpc;
 mod cli;
+mod confirmations;
 mod demo;
 mod doctor;
 mod genesis;
@@ -18,6 +21,7 @@ mod l2_client;
 mod network;
 mod node;
 mod prove;
+mod proof_run;
 mod prover_role;
 mod recover;
 mod report;

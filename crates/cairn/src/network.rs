@@ -2,6 +2,7 @@
 
 use std::{fs, io, path::Path};
 
+use alloy_primitives::Address;
 use cairn_primitives::{ChainConfig, FeeParams};
 use cairn_settlement::deploy::{ChainDeployment, Ecosystem};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,16 @@ pub struct Network {
     pub fee_params: FeeParams,
     /// Timestamp of block 0.
     pub genesis_timestamp: u64,
+    /// Attesters registered beside the network's own.
+    #[serde(default)]
+    pub attesters: Vec<Address>,
+    /// Attestations that a batch needs.
+    #[serde(default = "one")]
+    pub attestations: usize,
+}
+
+const fn one() -> usize {
+    1
 }
 
 /// Why the record cannot be read or written.
@@ -79,7 +90,17 @@ impl Network {
         fee_params: FeeParams,
         genesis_timestamp: u64,
     ) -> Self {
-        Self { version: VERSION, ecosystem, chain, config, fee_params, genesis_timestamp }
+        let (attesters, attestations) = (Vec::new(), one());
+        Self {
+            version: VERSION,
+            ecosystem,
+            chain,
+            config,
+            fee_params,
+            genesis_timestamp,
+            attesters,
+            attestations,
+        }
     }
 
     /// Reads the record; `None` when the directory has none yet.

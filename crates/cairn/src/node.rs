@@ -11,13 +11,13 @@ use std::{
 };
 
 use alloy_eips::BlockNumberOrTag;
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256, U256};
 use cairn_l1_dev::L1Dev;
 use cairn_primitives::{ChainConfig, FeeParams, address};
 use cairn_rpc::{DevAccounts, RpcHandle, RpcServer, zks::BridgeContracts};
 use cairn_sequencer::{BridgeInfo, L2Rpc, Sequencer, SequencerConfig};
 use cairn_settlement::{
-    attester::{AttestError, AttestationPool, Attester, ReExecute},
+    attester::{AttestError, AttestationPool, Attester},
     bridge::Bridge,
     deploy::{DeployError, NewChain, create_chain, deploy_attestation_verifier, deploy_ecosystem},
     l1::{L1, L1Error, L1Wallet, Send},
@@ -31,15 +31,18 @@ use thiserror::Error;
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
+    attester::{Desk, re_execute},
     cli::{DEFAULT_CHAIN_ID, DEFAULT_L1_CHAIN_ID, UpArgs},
+    confirmations,
     genesis::{self, PredeployError},
     guest,
     keys::{DevKeys, MNEMONIC},
     l2_client::{ClientError, L2Client},
     network::{Network, NetworkError},
+    proof_run::proof_run,
     prover_role::{self, ProverError},
     roles::{interrupted, l1_config},
-    source::{LocalAttestation, NodeBatches, NodePriority},
+    source::{LocalAttestation, NodeAttestations, NodeBatches, NodePriority},
 };
 
 /// What the operator's account gets on L1 for its fees in development.
@@ -129,14 +132,18 @@ pub struct NodeConfig {
     pub l1_addr: SocketAddr,
     /// Chain id of the rollup.
     pub chain_id: u64,
-    /// L1 blocks above a deposit before it is taken.
-    pub confirmations: u64,
+    /// L1 blocks above a deposit before it is taken; by default what is safe on that L1.
+    pub confirmations: Option<u64>,
     /// Oldest that a batch gets before it is sealed.
     pub batch_age: Duration,
     /// Give the development accounts ETH on L2.
     pub fund_accounts: bool,
     /// Prove every batch in the background.
     pub prove: bool,
+    /// Attesters in other processes, when the network is created.
+    pub attesters: Vec<Address>,
+    /// Attestations that a batch needs, when the network is created.
+    pub attestations: usize,
 }
 
 impl NodeConfig {
@@ -149,10 +156,12 @@ impl NodeConfig {
             l2_addr: any,
             l1_addr: any,
             chain_id: DEFAULT_CHAIN_ID,
-            confirmations: 0,
+            confirmations: None,
             batch_age: Duration::from_secs(1),
             fund_accounts: false,
             prove: true,
+            attesters: Vec::new(),
+            attestations: 1,
         }
     }
 
@@ -167,6 +176,8 @@ impl NodeConfig {
             batch_age: Duration::from_secs(2),
             fund_accounts: true,
             prove: args.prove,
+            attesters: args.attesters.clone(),
+            attestations: args.attestations,
         }
     }
 }
@@ -204,7 +215,9 @@ impl Node {
             let opened = tokio::task::spawn_blocking(open).await;
             opened.map_err(|e| NodeError::Stopped(format!("opening the chain: {e}")))??
         };
-        let rpc = serve(&config, &keys, &network, &sequencer).await?;
+        let pool = attestation_pool(&keys, &network, &storage);
+        let desk = Desk::new(storage.clone(), pool.clone(), network.config.chain_id);
+        let rpc = serve(&config, &keys, &network, &sequencer, desk).await?;
         let (stop, _) = watch::channel(false);
         let mut node = Self {
             network,
@@ -217,7 +230,7 @@ impl Node {
             roles: JoinSet::new(),
             failure: Arc::default(),
         };
-        node.start_roles(&config, l1, storage);
+        node.start_roles(&config, l1, storage, pool);
         if config.fund_accounts {
             node.fund_accounts().await?;
         }
@@ -284,18 +297,20 @@ impl Node {
         self.check()
     }
 
-    fn start_roles(&mut self, config: &NodeConfig, l1: L1, storage: Storage) {
+    fn start_roles(
+        &mut self,
+        config: &NodeConfig,
+        l1: L1,
+        storage: Storage,
+        pool: Arc<AttestationPool>,
+    ) {
         let chain = &self.network.chain;
         let l1_chain_id = l1.chain_id();
 
         let sink = NodePriority { sequencer: self.sequencer.clone(), created_at: chain.created_at };
-        let watcher = Watcher::new(l1.clone(), chain.address, sink, config.confirmations, POLL);
-        let pool = Arc::new(AttestationPool::new(
-            l1_chain_id,
-            chain.verifier,
-            vec![self.keys.attester.address()],
-            1,
-        ));
+        let confirmations =
+            confirmations::depth(config.confirmations, config.l1_url.is_some(), l1_chain_id);
+        let watcher = Watcher::new(l1.clone(), chain.address, sink, confirmations, POLL);
         let local = LocalAttestation { storage: storage.clone(), pool: pool.clone() };
         let signer = self.keys.attester.clone();
         let attester =
@@ -361,9 +376,17 @@ impl Node {
     }
 }
 
-/// The state-transition function, as attesters run it.
-fn re_execute() -> ReExecute {
-    Arc::new(|witness| cairn_stf::prove_batch(witness).map_err(Into::into))
+/// Where attestations come together: the network's own attester's and those of others.
+fn attestation_pool(keys: &DevKeys, network: &Network, storage: &Storage) -> Arc<AttestationPool> {
+    let mut attesters = network.attesters.clone();
+    attesters.push(keys.attester.address());
+    Arc::new(AttestationPool::new(
+        network.ecosystem.l1_chain_id,
+        network.chain.verifier,
+        attesters,
+        network.attestations,
+        Arc::new(NodeAttestations(storage.clone())),
+    ))
 }
 
 async fn start_l1(config: &NodeConfig) -> Result<(String, Option<(L1Dev, RpcHandle)>), NodeError> {
@@ -400,9 +423,11 @@ async fn create_network(
 ) -> Result<Network, NodeError> {
     let wallet = L1Wallet::new(l1.clone(), keys.deployer.clone());
     let ecosystem = deploy_ecosystem(&wallet, GOVERNANCE_DELAY).await?;
-    let attesters = [keys.attester.address()];
+    let mut attesters = config.attesters.clone();
+    attesters.push(keys.attester.address());
+    let k = config.attestations;
     let verifier =
-        deploy_attestation_verifier(&wallet, ecosystem.governance, &attesters, 1).await?;
+        deploy_attestation_verifier(&wallet, ecosystem.governance, &attesters, k as u64).await?;
     wallet
         .send(Send {
             what: "funding of the operator".to_owned(),
@@ -430,7 +455,10 @@ async fn create_network(
         genesis_timestamp,
     };
     let deployment = create_chain(&wallet, &ecosystem, &chain).await?;
-    Ok(Network::new(ecosystem, deployment, chain_config, fee_params, genesis_timestamp))
+    let mut network =
+        Network::new(ecosystem, deployment, chain_config, fee_params, genesis_timestamp);
+    (network.attesters, network.attestations) = (config.attesters.clone(), k);
+    Ok(network)
 }
 
 fn open_chain(
@@ -444,6 +472,9 @@ fn open_chain(
     settings.fees = network.fee_params;
     settings.guest_program_id = guest::program_id();
     settings.batches.max_age = Some(config.batch_age);
+    if config.prove {
+        settings.batches.proof_run = Some(proof_run()?);
+    }
     settings.dev = true;
     let sequencer = Sequencer::start(settings, storage.clone())?;
     Ok((storage, sequencer))
@@ -468,6 +499,7 @@ async fn serve(
     keys: &DevKeys,
     network: &Network,
     sequencer: &Sequencer,
+    desk: Desk,
 ) -> Result<RpcHandle, NodeError> {
     let e = &network.ecosystem;
     let bridge = BridgeInfo {
@@ -490,6 +522,7 @@ async fn serve(
     let chain = Arc::new(L2Rpc::new(sequencer.clone(), bridge));
     let accounts = DevAccounts::from_signers(keys.rich.clone());
     let server = RpcServer::new(chain.clone()).with_zk(chain.clone()).with_dev(chain, accounts);
+    let server = server.with_attestations(Arc::new(desk));
     Ok(server.start(config.l2_addr).await?)
 }
 

@@ -1,25 +1,39 @@
-//! `cairn recover`: a chain's whole state, rebuilt in an empty directory from L1 alone.
+//! `cairn recover`: a data directory from which a chain goes on, rebuilt from L1 alone.
+//!
+//! What comes back is everything that L1 holds: the state, all code, the headers of all blocks, the messages to L1 and the batches. Transactions and receipts
+//! are not on L1 and stay unknown, and so do the witnesses of batches: one that is not proven by then cannot be proven any more.
 
-use std::{collections::BTreeMap, error::Error, fs, io::Write as _, path::Path, process::ExitCode};
+use std::{collections::BTreeMap, error::Error, fs, path::Path, process::ExitCode};
 
 use alloy_consensus::Transaction as _;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{B256, Bytes, U256, keccak256};
 use alloy_provider::Provider;
-use alloy_sol_types::{SolCall, SolEvent};
-use cairn_primitives::{ChainConfig, DaPolicy, StoredBatchInfo};
-use cairn_settlement::{
-    bindings::{Bridgehub, L1AssetRouter, NewChainParams},
-    deploy::Ecosystem,
-    l1::L1,
-    recover::Reader,
+use alloy_sol_types::{SolCall, SolEvent, sol};
+use cairn_primitives::{
+    BlockHeader, ChainConfig, DaPolicy, FeeParams, LogTree, PublicInput, StoredBatchInfo,
+    config::BLOCK_GAS_LIMIT,
+    da::{DaMode, da_commitment},
 };
-use cairn_state::{MemStore, Tree, TreeReader};
+use cairn_settlement::{
+    bindings::{Bridgehub, L1AssetRouter, NewChainParams, ZKChain},
+    deploy::{ChainDeployment, Ecosystem},
+    l1::L1,
+    recover::{L1Batch, Reader},
+};
+use cairn_state::{Tree, TreeReader, TreeUpdate};
 use cairn_stf::pubdata::Pubdata;
+use cairn_storage::{BatchRecord, BlockRecord, RecoveredChain, SealedBatch, Storage};
 use serde_json::json;
 
-use crate::{cli::RecoverArgs, genesis, report::Report};
+use crate::{cli::RecoverArgs, genesis, network::Network, report::Report};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
+
+sol! {
+    interface Owned {
+        function owner() external view returns (address);
+    }
+}
 
 /// Blocks of L1 looked through at once for the chain's creation.
 const WINDOW: u64 = 1_000;
@@ -35,38 +49,102 @@ pub async fn run(args: RecoverArgs) -> Outcome<ExitCode> {
     }
     fs::create_dir_all(dir)?;
     let l1 = L1::connect(&args.from_l1, None).await?;
-    let (created_at, params) = creation(&l1, &args).await?;
-    let mut recovery = Recovery::start(&l1, &args, &params).await?;
+    let creation = creation(&l1, &args).await?;
     let call = Bridgehub::getZKChainCall { chainId: U256::from(args.chain_id) };
-    let reader = Reader::new(l1.clone(), l1.call(args.bridgehub, call).await?);
-    let total = reader.committed().await?;
-    let commits = reader.commits(created_at).await?;
-    for number in 1..=total {
-        report.wait(&format!("batch {number} of {total}"));
+    let chain = l1.call(args.bridgehub, call).await?;
+    let mut reader = Reader::new(l1.clone(), chain);
+    if let Some(url) = &args.beacon {
+        reader = reader.with_beacon(url).await?;
+    }
+    let network = network(&l1, &args, &creation, chain).await?;
+    let program = l1.call(chain, ZKChain::getProgramIdCall {}).await?;
+    let mut recovery = Recovery::start(dir, &network, &creation.params, program)?;
+    let committed = reader.committed().await?;
+    let (proven, executed) = reader.proven_and_executed().await?;
+    let commits = reader.commits(creation.block).await?;
+    for number in 1..=proven {
+        report.wait(&format!("batch {number} of {proven}"));
         let (tx, commitment) = commits
             .get(&number)
             .copied()
             .ok_or(format!("batch {number} is not in L1's history"))?;
         let batch = reader.batch(&recovery.last, tx, commitment).await?;
-        recovery.apply(batch.stored, &batch.pubdata)?;
+        recovery.apply(&batch)?;
     }
-    let root = recovery.write(dir)?;
-    let fields = json!({
-        "batches": total, "state_root": root, "leaves": recovery.last.leafCount,
-        "codes": recovery.codes.len(), "last_block": recovery.last.lastBlock,
-        "seconds": report.seconds(),
-    });
-    let words = format!(
-        "{total} batches replayed from L1: {} leaves, {} codes, state root {root}, as L1 has it",
-        recovery.last.leafCount,
-        recovery.codes.len()
-    );
-    report.event("recovered", fields, &words);
+    recovery.finish(executed)?;
+    network.store(dir)?;
+    conclude(&mut report, &recovery, committed, proven);
     Ok(ExitCode::SUCCESS)
 }
 
+fn conclude(report: &mut Report, recovery: &Recovery, committed: u64, proven: u64) {
+    let last = &recovery.last;
+    let fields = json!({
+        "batches": proven, "unproven": committed - proven, "state_root": last.stateRoot,
+        "leaves": last.leafCount, "codes": recovery.codes.len(), "last_block": last.lastBlock,
+        "last_block_hash": last.lastBlockHash, "seconds": report.seconds(),
+    });
+    let mut words = format!(
+        "{proven} batches replayed from L1: {} leaves, {} codes, {} blocks, state root {}, as L1 has it; `cairn up` goes on from here",
+        last.leafCount,
+        recovery.codes.len(),
+        last.lastBlock,
+        last.stateRoot,
+    );
+    if committed > proven {
+        words.push_str(&format!(
+            "\nBatches {}..={committed} are committed but not proven. Their transactions are not on L1, so nobody can prove them without a copy of the old node: revert them (`revertBatches({proven})` by the validator or the chain's admin) before the chain goes on.",
+            proven + 1
+        ));
+    }
+    report.event("recovered", fields, &words);
+}
+
+/// How a chain was created.
+struct Creation {
+    /// L1 block.
+    block: u64,
+    params: NewChainParams,
+}
+
+/// What the data directory knows of its network.
+async fn network(
+    l1: &L1,
+    args: &RecoverArgs,
+    creation: &Creation,
+    chain: alloy_primitives::Address,
+) -> Outcome<Network> {
+    let (hub, params) = (args.bridgehub, &creation.params);
+    let asset_router = l1.call(hub, Bridgehub::assetRouterCall {}).await?;
+    let ecosystem = Ecosystem {
+        l1_chain_id: l1.chain_id(),
+        bridgehub: hub,
+        asset_router,
+        native_token_vault: l1.call(asset_router, L1AssetRouter::nativeTokenVaultCall {}).await?,
+        nullifier: l1.call(asset_router, L1AssetRouter::L1_NULLIFIERCall {}).await?,
+        message_root: l1.call(hub, Bridgehub::messageRootCall {}).await?,
+        rollup_da_validator: params.daValidator,
+        governance: l1.call(hub, Owned::ownerCall {}).await?,
+        deployed_at: creation.block,
+    };
+    let config = ChainConfig {
+        chain_id: args.chain_id,
+        settlement_chain_id: l1.chain_id(),
+        base_token_asset_id: params.baseTokenAssetId,
+        da_policy: match params.daPolicy {
+            0 => DaPolicy::Rollup,
+            _ => return Err("the chain is no rollup: its data is not on L1".into()),
+        },
+    };
+    let fees = l1.call(chain, ZKChain::getFeeParamsCall {}).await?;
+    let fees = FeeParams { base_fee: fees.baseFee, gas_per_pubdata: fees.gasPerPubdata };
+    let verifier = l1.call(chain, ZKChain::getVerifierCall {}).await?;
+    let deployment = ChainDeployment { address: chain, verifier, created_at: creation.block };
+    Ok(Network::new(ecosystem, deployment, config, fees, params.genesisTimestamp))
+}
+
 /// The parameters with which the chain was created, from the registry's own history.
-async fn creation(l1: &L1, args: &RecoverArgs) -> Outcome<(u64, NewChainParams)> {
+async fn creation(l1: &L1, args: &RecoverArgs) -> Outcome<Creation> {
     let head = l1.block_number().await?;
     let mut from = args.from_block;
     while from <= head {
@@ -85,95 +163,193 @@ async fn creation(l1: &L1, args: &RecoverArgs) -> Outcome<(u64, NewChainParams)>
                 .filter(|tx| tx.to() == Some(args.bridgehub))
                 .ok_or("the chain was not created by a direct call of the bridgehub")?;
             let call = Bridgehub::createNewChainCall::abi_decode(tx.input())?;
-            return Ok((log.block_number.unwrap_or_default(), call.params));
+            return Ok(Creation {
+                block: log.block_number.unwrap_or_default(),
+                params: call.params,
+            });
         }
         from = to + 1;
     }
     Err(format!("bridgehub {} has created no chain {}", args.bridgehub, args.chain_id).into())
 }
 
-/// A state on its way from genesis to the newest batch.
+/// A data directory on its way from genesis to the newest batch.
 struct Recovery {
-    tree: Tree<MemStore>,
-    codes: BTreeMap<B256, Vec<u8>>,
+    storage: Storage,
+    config: ChainConfig,
+    protocol_version: u64,
+    /// Programs whose proofs the chain takes or took.
+    programs: [B256; 2],
+    /// The last block so far.
+    parent: BlockHeader,
+    blocks: Vec<BlockRecord>,
+    codes: BTreeMap<B256, Bytes>,
     last: StoredBatchInfo,
 }
 
 impl Recovery {
-    async fn start(l1: &L1, args: &RecoverArgs, params: &NewChainParams) -> Outcome<Self> {
-        let asset_router = l1.call(args.bridgehub, Bridgehub::assetRouterCall {}).await?;
-        let ecosystem = Ecosystem {
-            l1_chain_id: l1.chain_id(),
-            bridgehub: args.bridgehub,
-            asset_router,
-            native_token_vault: l1
-                .call(asset_router, L1AssetRouter::nativeTokenVaultCall {})
-                .await?,
-            nullifier: l1.call(asset_router, L1AssetRouter::L1_NULLIFIERCall {}).await?,
-            message_root: Address::ZERO,
-            rollup_da_validator: Address::ZERO,
-            governance: Address::ZERO,
-            deployed_at: 0,
-        };
-        let config = ChainConfig {
-            chain_id: args.chain_id,
-            settlement_chain_id: l1.chain_id(),
-            base_token_asset_id: params.baseTokenAssetId,
-            da_policy: match params.daPolicy {
-                0 => DaPolicy::Rollup,
-                _ => return Err("the chain is no rollup: its data is not on L1".into()),
-            },
-        };
-        let genesis = genesis::genesis(&config, &ecosystem, params.genesisTimestamp)?.build()?;
-        let mut tree = Tree::new(MemStore::new());
-        let update = tree.apply(&genesis.writes)?;
-        if update.root.to_b256() != params.genesisStateRoot {
+    fn start(
+        dir: &Path,
+        network: &Network,
+        params: &NewChainParams,
+        program: B256,
+    ) -> Outcome<Self> {
+        let config =
+            genesis::genesis(&network.config, &network.ecosystem, network.genesis_timestamp)?;
+        let genesis = config.build()?;
+        if genesis.update.root.to_b256() != params.genesisStateRoot {
             return Err("the genesis that this program computes is not the chain's: it was created with other predeploys".into());
         }
-        let codes = genesis.changes.codes.iter().map(|(h, c)| (*h, c.to_vec())).collect();
-        Ok(Self { tree, codes, last: genesis.batch_info() })
+        Ok(Self {
+            storage: cairn_sequencer::open_storage(dir.join("l2"), &config)?,
+            config: network.config.clone(),
+            protocol_version: params.protocolVersion,
+            programs: [program, params.programId],
+            parent: genesis.header.clone(),
+            blocks: Vec::new(),
+            codes: BTreeMap::new(),
+            last: genesis.batch_info(),
+        })
     }
 
-    /// Replays a batch; what comes out must be what L1 has.
-    fn apply(&mut self, stored: StoredBatchInfo, pubdata: &[u8]) -> Outcome<()> {
+    /// Replays a batch into the directory; what comes out must be what L1 has.
+    fn apply(&mut self, batch: &L1Batch) -> Outcome<()> {
+        let (stored, info) = (&batch.stored, &batch.info);
         let number = stored.batchNumber;
-        let parsed = Pubdata::decode(pubdata)?;
-        let store = self.tree.store();
+        let parsed = Pubdata::decode(&batch.pubdata)?;
+        let fees = FeeParams { base_fee: info.baseFee, gas_per_pubdata: info.gasPerPubdata };
+        let headers = parsed.headers(&self.parent, fees, info.operator, stored.lastBlockHash)?;
+        let tree = Tree::new(self.storage.tree()?);
         let diffs = parsed.decode_diffs(self.last.leafCount, |index| {
-            store.leaf(index).map(|leaf| leaf.map(|leaf| (leaf.key, leaf.value)))
+            tree.store().leaf(index).map(|leaf| leaf.map(|leaf| (leaf.key, leaf.value)))
         })?;
-        let update = self.tree.apply(&diffs.writes)?;
-        if update.root.to_b256() != stored.stateRoot || update.leaf_count != stored.leafCount {
-            return Err(format!(
-                "batch {number}: the pubdata leads to root {}, L1 has {}",
-                update.root.to_b256(),
-                stored.stateRoot
-            )
-            .into());
-        }
-        self.codes.extend(parsed.code_leaves().map(|(hash, code, ..)| (hash, code.to_vec())));
-        self.last = stored;
+        let (update, changes) = tree.compute(&diffs.writes)?;
+        check_root(stored, &update)?;
+        let public_input = self.public_input(batch, &headers)?;
+        let last_block = stored.lastBlock;
+        let logs: Vec<_> = parsed.logs.iter().map(|log| (last_block, *log)).collect();
+        let record = BatchRecord {
+            info: stored.clone(),
+            // Not on L1.
+            tx_count: 0,
+            priority_count: info.priorityOpsCount,
+            gas_used: headers.iter().map(|h| h.gas_used).sum(),
+            fee_params: fees,
+            da_mode: da_mode(batch),
+            pubdata_hash: keccak256(&batch.pubdata),
+            pubdata_len: batch.pubdata.len() as u64,
+            blob_claims: batch.claims.clone(),
+            logs_root: LogTree::new(&parsed.logs)?.root(),
+            logs_count: parsed.logs.len() as u64,
+            sealed_at_ms: stored.lastTimestamp.saturating_mul(1_000),
+            public_input,
+        };
+        let (pubdata, witness) = (&batch.pubdata[..], &[][..]);
+        self.storage.seal_batch(SealedBatch {
+            record,
+            pubdata,
+            witness,
+            logs: &logs,
+            tree: changes,
+        })?;
+        self.blocks.extend(headers.iter().map(|header| block_record(header, fees)));
+        self.codes.extend(parsed.code_leaves().map(|(hash, code, ..)| (hash, code.clone())));
+        self.parent = headers.last().cloned().ok_or(format!("batch {number} has no blocks"))?;
+        self.last = stored.clone();
         Ok(())
     }
 
-    /// Writes leaves (key and value, in index order), codes by hash, and what they are of.
-    fn write(&self, dir: &Path) -> Outcome<B256> {
-        let meta = self.tree.meta()?;
-        let mut leaves = std::io::BufWriter::new(fs::File::create(dir.join("leaves.bin"))?);
-        for leaf in self.tree.store().leaves() {
-            leaves.write_all(&leaf.key.to_bytes())?;
-            leaves.write_all(&leaf.value.to_be_bytes::<32>())?;
+    /// The batch's claims, put together from the batch before, the commit and the replay: they must hash to what L1 keeps.
+    fn public_input(&self, batch: &L1Batch, headers: &[BlockHeader]) -> Outcome<PublicInput> {
+        let (prev, stored, info) = (&self.last, &batch.stored, &batch.info);
+        let fees = FeeParams { base_fee: info.baseFee, gas_per_pubdata: info.gasPerPubdata };
+        let hash = keccak256(&batch.pubdata);
+        let mut claims = PublicInput {
+            protocol_version: self.protocol_version,
+            guest_program_id: B256::ZERO,
+            chain_id: self.config.chain_id,
+            batch_number: stored.batchNumber,
+            first_block: prev.lastBlock + 1,
+            last_block: stored.lastBlock,
+            first_timestamp: headers.first().map_or(0, |h| h.timestamp),
+            last_timestamp: stored.lastTimestamp,
+            prev_state_root: prev.stateRoot,
+            prev_leaf_count: prev.leafCount,
+            prev_block_hash: prev.lastBlockHash,
+            new_state_root: stored.stateRoot,
+            new_leaf_count: stored.leafCount,
+            last_block_hash: stored.lastBlockHash,
+            priority_ops_count: info.priorityOpsCount,
+            priority_ops_hash_before: prev.priorityOpsHashAfter,
+            priority_ops_hash_after: stored.priorityOpsHashAfter,
+            l2_to_l1_root: stored.l2ToL1Root,
+            da_commitment: da_commitment(da_mode(batch), hash, &batch.claims),
+            imported_roots_hash: B256::ZERO,
+            fee_params_hash: fees.hash(),
+            operator: info.operator,
+            chain_config_hash: self.config.hash(),
+        };
+        for program in self.programs {
+            claims.guest_program_id = program;
+            if claims.hash() == stored.publicInput {
+                return Ok(claims);
+            }
         }
-        leaves.into_inner()?.sync_all()?;
-        let codes = dir.join("codes");
-        fs::create_dir_all(&codes)?;
-        for (hash, code) in &self.codes {
-            fs::write(codes.join(format!("{hash}")), code)?;
+        Err(format!(
+            "batch {}: its claims do not hash to {}, which L1 keeps",
+            stored.batchNumber, stored.publicInput
+        )
+        .into())
+    }
+
+    /// Makes the directory one that a node starts from.
+    fn finish(&mut self, executed: u64) -> Outcome<()> {
+        self.storage.restore_settlement(executed)?;
+        let tree = self.storage.tree()?;
+        let mut leaves = Vec::new();
+        for index in 0..self.last.leafCount {
+            let leaf = tree.leaf(index)?.ok_or(format!("leaf {index} is missing"))?;
+            leaves.push((leaf.key, leaf.value));
         }
-        let root = meta.root.to_b256();
-        let summary =
-            json!({ "state_root": root, "leaf_count": meta.leaf_count, "last_batch": self.last });
-        fs::write(dir.join("recovered.json"), serde_json::to_vec_pretty(&summary)?)?;
-        Ok(root)
+        self.storage.finish_recovery(RecoveredChain {
+            blocks: std::mem::take(&mut self.blocks),
+            leaves,
+            codes: self.codes.clone(),
+            next_priority_id: self.last.priorityOpsCount,
+        })?;
+        Ok(())
+    }
+}
+
+fn check_root(stored: &StoredBatchInfo, update: &TreeUpdate) -> Outcome<()> {
+    if update.root.to_b256() == stored.stateRoot && update.leaf_count == stored.leafCount {
+        return Ok(());
+    }
+    Err(format!(
+        "batch {}: the pubdata leads to root {}, L1 has {}",
+        stored.batchNumber,
+        update.root.to_b256(),
+        stored.stateRoot
+    )
+    .into())
+}
+
+fn da_mode(batch: &L1Batch) -> DaMode {
+    if batch.claims.is_empty() { DaMode::Calldata } else { DaMode::Blobs }
+}
+
+/// A block of which only the header is known.
+fn block_record(header: &BlockHeader, fees: FeeParams) -> BlockRecord {
+    BlockRecord {
+        header: header.clone(),
+        hash: header.hash(),
+        gas_limit: BLOCK_GAS_LIMIT,
+        gas_per_pubdata: fees.gas_per_pubdata,
+        tx_count: 0,
+        priority_count: 0,
+        l2_to_l1_count: 0,
+        pubdata_bytes: 0,
+        size: 0,
+        built_at_ms: header.timestamp.saturating_mul(1_000),
     }
 }

@@ -6,7 +6,7 @@ use alloy_primitives::{B256, Bytes};
 use cairn_primitives::{StoredBatchInfo, priority::PriorityTx};
 use cairn_sequencer::Sequencer;
 use cairn_settlement::{
-    attester::{AttestationPool, AttesterNode},
+    attester::{AttestationPool, AttestationStore, AttesterNode},
     batch::{BatchSource, L1Tx, SealedBatch, SourceError, Step},
     watcher::PrioritySink,
 };
@@ -52,6 +52,28 @@ impl BatchSource for NodeBatches {
             Step::Executed => self.0.record_executed(number, number, tx)?,
         }
         Ok(())
+    }
+}
+
+/// Attestations, kept with their batches.
+pub struct NodeAttestations(pub Storage);
+
+/// Name under which a batch's attestations of a claim are kept.
+fn attestation_name(public_input: B256) -> String {
+    format!("attestations/{public_input}")
+}
+
+impl AttestationStore for NodeAttestations {
+    fn claim(&self, number: u64) -> Result<Option<B256>, SourceError> {
+        Ok(self.0.batch(number)?.map(|record| record.info.publicInput))
+    }
+
+    fn load(&self, number: u64, public_input: B256) -> Result<Option<Vec<u8>>, SourceError> {
+        Ok(self.0.proof(number, &attestation_name(public_input))?)
+    }
+
+    fn save(&self, number: u64, public_input: B256, bytes: &[u8]) -> Result<(), SourceError> {
+        Ok(self.0.put_proof(number, &attestation_name(public_input), bytes)?)
     }
 }
 

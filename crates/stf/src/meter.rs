@@ -141,7 +141,7 @@ impl Default for BatchLimits {
             pubdata: 110_000,
             l2_to_l1_logs: 4_096,
             cycles: 400_000_000,
-            worst_cycles: 1 << 32,
+            worst_cycles: 1 << 33,
             heap: MAX_HEAP,
         }
     }

@@ -12,9 +12,9 @@ use alloy_primitives::Address;
 pub const MAX_PRECOMPILE_CYCLES: u64 = 1 << 31;
 /// Guest cycles of a precompile call beside its own work.
 pub const CYCLES_PER_PRECOMPILE_CALL: u64 = 3_000;
-/// Upper bound of the guest cycles of a unit of gas spent outside precompiles.
-pub const MAX_CYCLES_PER_GAS: u64 = 100;
-/// Upper bound of the bytes of guest memory that a unit of gas takes for good (the guest reuses only large blocks).
+/// Upper bound of the guest cycles of a unit of gas spent outside precompiles. Measured: 144 for a loop of MULMOD, below 100 for every other opcode.
+pub const MAX_CYCLES_PER_GAS: u64 = 200;
+/// Upper bound of the bytes of guest memory that a unit of gas takes for good (the guest reuses only large blocks). Measured: 5 for TSTORE to fresh slots.
 pub const MAX_HEAP_PER_GAS: u64 = 8;
 /// Upper bound of the guest cycles for loading a byte of code: hashing and analysis.
 pub const CYCLES_PER_CODE_BYTE: u64 = 40;
@@ -84,7 +84,7 @@ pub(crate) fn price_of(address: &Address) -> Price {
         0x07 => price(1_100, (6_000, 0, 1)),
         0x08 => price(700, (45_000, 34_000, 192)),
         0x09 => price(800, (1, 0, 1)),
-        0x0a => price(3_000, (50_000, 0, 1)),
+        0x0a => price(3_600, (50_000, 0, 1)),
         0x0b => price(900, (375, 0, 1)),
         0x0c => price(1_400, (12_000, 12_000, 160)),
         0x0d => price(900, (600, 0, 1)),
@@ -92,7 +92,7 @@ pub(crate) fn price_of(address: &Address) -> Price {
         0x0f => price(1_600, (37_700, 32_600, 384)),
         0x10 => price(1_500, (5_500, 0, 1)),
         0x11 => price(1_000, (23_800, 0, 1)),
-        0x100 => price(5_000, (6_900, 0, 1)),
+        0x100 => price(4_800, (6_900, 0, 1)),
         // What is not known here is dear.
         _ => price(20_000, (u64::MAX >> 32, 0, 1)),
     }

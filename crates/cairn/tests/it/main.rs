@@ -1,5 +1,6 @@
 //! The real binary, from outside: its demo, kills at any moment, and recovery from L1 alone.
 
+mod attester;
 mod demo;
 mod kill;
 mod prove;

@@ -1,22 +1,26 @@
-//! `cairn recover --from-l1`: a thousand transactions later, the same root from L1 alone.
+//! `cairn recover --from-l1`: a thousand transactions later, the same root from L1 alone, and a chain that goes on from it.
 
 use alloy_primitives::{Address, U256};
 use cairn_settlement::{
     bindings::{Erc20, ZKChain},
+    bridge::Bridge,
     deploy::deploy_test_token,
-    l1::{L1, Send},
+    l1::{L1, L1Wallet, Send},
 };
 use serde_json::{Value, json};
 
-use crate::world::{Up, ask, cairn, pay, until};
+use crate::world::{Up, ask, cairn, free_port, pay, start_l1, until};
 
 /// Rounds; each is eight wallets' transactions.
 const ROUNDS: u64 = 130;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_state_of_a_thousand_transactions_comes_back_from_l1() {
+async fn the_state_of_a_thousand_transactions_comes_back_from_l1_and_the_chain_goes_on() {
     let dir = tempfile::tempdir().unwrap();
-    let up = Up::start(&dir.path().join("node"), None);
+    let port = free_port();
+    let (_l1, _) = start_l1(&dir.path().join("l1"), port).await;
+    let l1_url = format!("http://127.0.0.1:{port}");
+    let mut up = Up::start(&dir.path().join("node"), Some(&l1_url));
     let first = up.wallet(0).await;
     let token = deploy_test_token(&first, "Recovered", "REC", 18).await.unwrap();
     let mut tasks = Vec::new();
@@ -72,4 +76,110 @@ async fn the_state_of_a_thousand_transactions_comes_back_from_l1() {
 
     let again = run();
     assert!(!again.status.success(), "a directory that is not empty is left alone");
+
+    let old = Snapshot::take(&up, token, &head).await;
+    up.process.kill();
+    std::fs::remove_dir_all(dir.path().join("node")).unwrap();
+    goes_on(&Up::start(&target, Some(&l1_url)), token, &old).await;
+}
+
+/// What must be the same before and after.
+struct Snapshot {
+    head: u64,
+    hashes: Vec<Value>,
+    balances: Vec<Value>,
+    minted: Value,
+}
+
+impl Snapshot {
+    async fn take(up: &Up, token: Address, head: &Value) -> Self {
+        let l2 = up.l2().await;
+        let head = number(head);
+        let mut hashes = Vec::new();
+        for block in head.saturating_sub(255)..=head {
+            let block =
+                ask(&l2, "eth_getBlockByNumber", json!([format!("{block:#x}"), false])).await;
+            hashes.push(block["hash"].clone());
+        }
+        Self { head, hashes, balances: balances(up, &l2).await, minted: minted(&l2, token).await }
+    }
+}
+
+fn number(quantity: &Value) -> u64 {
+    u64::from_str_radix(quantity.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+}
+
+async fn balances(up: &Up, l2: &L1) -> Vec<Value> {
+    let mut out = Vec::new();
+    for i in 0..8 {
+        let account = up.text(&format!("/accounts/{i}/address"));
+        out.push(ask(l2, "eth_getBalance", json!([account, "latest"])).await);
+        out.push(ask(l2, "eth_getTransactionCount", json!([account, "latest"])).await);
+    }
+    out
+}
+
+async fn minted(l2: &L1, token: Address) -> Value {
+    let holder = Address::from_slice(&U256::from(0x10_0000).to_be_bytes::<32>()[12..]);
+    let call = alloy_sol_types::SolCall::abi_encode(&Erc20::balanceOfCall { account: holder });
+    let data = alloy_primitives::Bytes::from(call);
+    ask(l2, "eth_call", json!([{ "to": token, "data": data }, "latest"])).await
+}
+
+/// The node on the recovered directory knows the state and the last 256 blocks, takes deposits and transactions, and settles.
+async fn goes_on(up: &Up, token: Address, old: &Snapshot) {
+    let l2 = up.l2().await;
+    let before = ask(&l2, "eth_blockNumber", json!([])).await;
+    assert_eq!(number(&before), old.head);
+    assert_eq!(balances(up, &l2).await, old.balances);
+    assert_eq!(minted(&l2, token).await, old.minted);
+    let first = old.head.saturating_sub(255);
+    for (block, hash) in (first..=old.head).zip(&old.hashes) {
+        let found = ask(&l2, "eth_getBlockByNumber", json!([format!("{block:#x}"), false])).await;
+        assert_eq!(&found["hash"], hash, "block {block}");
+    }
+    // Init code that returns BLOCKHASH(first): consensus answers with it too, and proves it.
+    let wallet = up.wallet(0).await;
+    let mut init = vec![0x63];
+    init.extend((first.max(1) as u32).to_be_bytes());
+    init.extend([0x40, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3]);
+    let receipt = wallet
+        .send(Send {
+            what: "blockhash".into(),
+            data: init.into(),
+            gas: Some(200_000),
+            ..Send::default()
+        })
+        .await
+        .unwrap();
+    let code = ask(&l2, "eth_getCode", json!([receipt.contract_address, "latest"])).await;
+    assert_eq!(code, old.hashes[(first.max(1) - first) as usize]);
+    let to = Address::repeat_byte(0x77);
+    pay(&wallet, to, 12_345).await;
+    let mint = Erc20::mintCall { to, amount: U256::from(5) };
+    wallet.send(Send::call("mint", token, mint)).await.unwrap();
+    deposit(up, to).await;
+    until("the deposit", || async {
+        let wei = ask(&l2, "eth_getBalance", json!([to, "latest"])).await;
+        (number(&wei) == 12_345 + 777).then_some(())
+    })
+    .await;
+    let head = ask(&l2, "eth_blockNumber", json!([])).await;
+    assert!(number(&head) > old.head);
+    until("finality of what came after", || async {
+        let block = ask(&l2, "eth_getBlockByNumber", json!(["finalized", false])).await;
+        (!block.is_null() && number(&block["number"]) >= number(&head)).then_some(())
+    })
+    .await;
+}
+
+/// A deposit of 777 wei from L1.
+async fn deposit(up: &Up, to: Address) {
+    let l1 = L1::connect(&up.text("/l1/http"), None).await.unwrap();
+    let key: alloy_signer_local::PrivateKeySigner = up.text("/accounts/3/key").parse().unwrap();
+    let wallet = L1Wallet::new(l1, key);
+    let ecosystem = serde_json::from_value(up.ready["contracts"].clone()).unwrap();
+    let chain_id = up.ready["l2"]["chain_id"].as_u64().unwrap();
+    let bridge = Bridge::new(&wallet, &ecosystem, chain_id, up.address("/chain/address"));
+    bridge.deposit_eth(to, U256::from(777)).await.unwrap();
 }

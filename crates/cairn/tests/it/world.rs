@@ -67,11 +67,17 @@ pub struct Up {
 impl Up {
     /// Starts it on free ports, with an embedded L1 or another.
     pub fn start(dir: &Path, l1: Option<&str>) -> Self {
+        Self::start_with(dir, l1, &[])
+    }
+
+    /// As [`Self::start`], with more options.
+    pub fn start_with(dir: &Path, l1: Option<&str>, options: &[&str]) -> Self {
         let mut command = cairn();
         command.args(["up", "--json", "--port", "0", "--l1-port", "0", "--data-dir"]).arg(dir);
         if let Some(url) = l1 {
             command.args(["--l1", url]);
         }
+        command.args(options);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

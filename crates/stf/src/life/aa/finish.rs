@@ -76,6 +76,9 @@ fn charge<R: StateReader, I>(
     done: &mut Executed,
     rules: &Rules,
 ) -> Result<Option<Failure>, ExecError<R::Error>> {
+    if evm.precompiles.work.exhausted {
+        return Ok(Some(Failure::ProofTooLong));
+    }
     evm.ctx.tx.caller = work.tx.from;
     done.messages = charge::messages(evm);
     done.new_codes.clear();
