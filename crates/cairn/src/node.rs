@@ -114,6 +114,9 @@ pub enum NodeError {
     /// The node's own RPC.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The program that is proven.
+    #[error(transparent)]
+    Guest(#[from] guest::GuestError),
     /// A role ended.
     #[error("{0}")]
     Stopped(String),

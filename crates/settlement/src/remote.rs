@@ -25,7 +25,7 @@ const WINDOW: u64 = 1_000;
 /// L1 blocks looked through again in each round: a commit may have moved in a reorg.
 const OVERLAP: u64 = 64;
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WitnessPart {
     size: u64,
