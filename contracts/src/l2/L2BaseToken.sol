@@ -6,7 +6,7 @@ import {IBaseToken, IL1Messenger} from "../interfaces/IL2System.sol";
 import {IMailboxLegacy} from "../interfaces/IMailbox.sol";
 
 /// @title 0x800a: withdrawals of the base token, and reads that token-minded clients make.
-/// @dev What is withdrawn stays on this account for good: nothing here ever sends it.
+/// @dev What is withdrawn is burned: the chain empties this account at the end of every transaction.
 contract L2BaseToken is IBaseToken {
     error ZeroWithdrawal();
     error ZeroReceiver();
