@@ -1,6 +1,5 @@
 //! The command line of Cairn.
 
-
 /// `println!` for a reader that may be gone: a closed pipe must not end a node.
 macro_rules! say {
     ($($words:tt)*) => {{
