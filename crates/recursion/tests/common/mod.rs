@@ -1,0 +1,96 @@
+//! What the tests share.
+#![allow(dead_code)] // each test binary uses its own part
+
+use cairn_prover::bus::{EF, F};
+use cairn_prover::config::{PARAMS, Params};
+use cairn_recursion::circuit::{Builder, Circuit, Link, PermRow};
+use p3_field::PrimeCharacteristicRing;
+
+/// Parameters for quick proofs: sound structure, few queries.
+pub const FAST: Params = Params {
+    num_queries: 2,
+    lookup_pow: 0,
+    ood_pow: 0,
+    batch_pow: 0,
+    commit_pow: 0,
+    query_pow: 0,
+    ..PARAMS
+};
+
+/// As [`FAST`], with every proof of work.
+pub const FAST_POW: Params = Params {
+    num_queries: 3,
+    lookup_pow: 2,
+    ood_pow: 1,
+    batch_pow: 2,
+    commit_pow: 1,
+    query_pow: 3,
+    ..PARAMS
+};
+
+pub fn ef(x: [u32; 4]) -> EF {
+    EF::new(x.map(F::from_u32))
+}
+
+/// A circuit that uses every kind of row, and inputs that it accepts.
+pub fn sampler() -> (Circuit, Vec<F>) {
+    let mut b = Builder::new();
+    let mut inputs = Vec::new();
+    let mut put = |x: [u32; 4]| inputs.extend(x.map(F::from_u32));
+    let x = b.input();
+    put([1, 2, 3, 4]);
+    let y = b.input();
+    put([5, 6, 7, 8]);
+    let product = b.mul(x, y);
+    let quotient = b.div(product, y);
+    b.assert_eq(quotient, x);
+    let difference = b.sub(product, x);
+    let sum = b.add(difference, x);
+    b.assert_eq(sum, product);
+    let (packed, parts) = b.input_base();
+    put([9, 10, 0x7f00_0000, 0]);
+    let turned = b.pack([parts[3], parts[2], parts[1], parts[0]]);
+    let bits = b.bits(parts[2]);
+    let chosen = b.select(bits[30], turned, packed);
+    let low = b.from_bits(&bits[..24]);
+    b.assert_zero(low.wire());
+    let state = b.permute([x, chosen, sum, packed]);
+    // A leaf of two runs, then a path with an injected digest.
+    let mut row = PermRow::new(Link::Start(8));
+    row.point = Some(b.note_read(y));
+    let slot = b.defining();
+    row.emit = Some((2, slot.wire));
+    let first_run = slot.wire;
+    b.push_perm(row);
+    put([11, 12, 13, 14]);
+    put([15, 16, 17, 18]);
+    let mut row = PermRow::new(Link::Continue(5));
+    row.resume = true;
+    let slot = b.defining();
+    row.emit = Some((4, slot.wire));
+    let second_run = slot.wire;
+    let element = b.defining();
+    row.ins[0] = Some(element);
+    b.push_perm(row);
+    put([19, 20, 21, 22]);
+    inputs.push(F::from_u32(23));
+    for bit in [bits[30], bits[0]] {
+        let mut row = PermRow::new(Link::Merkle);
+        row.bit = Some(b.note_read(bit.wire()));
+        b.push_perm(row);
+        inputs.extend((100..108).map(F::from_u32));
+    }
+    let mut row = PermRow::new(Link::Inject);
+    row.ins[2] = Some(b.reading(state[0]));
+    row.ins[3] = Some(b.reading(state[1]));
+    let outs = [b.defining(), b.defining()];
+    row.outs[..2].copy_from_slice(&outs.map(Some));
+    b.push_perm(row);
+    let digest = b.hash(&parts);
+    for wire in
+        [first_run, second_run, element.wire, outs[0].wire, outs[1].wire, digest[0], state[3]]
+    {
+        b.expose(wire);
+    }
+    (b.finish(), inputs)
+}
