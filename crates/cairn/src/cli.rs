@@ -223,6 +223,8 @@ pub struct WitnessArgs {
 pub enum BenchCommand {
     /// Transactions through JSON-RPC: one after the other, and as quickly as they are taken
     Rpc(BenchRpcArgs),
+    /// Base proofs: cycles a second, cells, memory, proven bits, proven transactions a second
+    Prove(BenchProveArgs),
 }
 
 /// Options of `cairn bench rpc`.
@@ -237,6 +239,17 @@ pub struct BenchRpcArgs {
     /// Transactions of each kind that are sent without waiting
     #[arg(long, default_value_t = 2_000)]
     pub flood: u64,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `cairn bench prove`.
+#[derive(Debug, Args)]
+pub struct BenchProveArgs {
+    /// Shards to prove of each run, at most; figures are of those
+    #[arg(long, default_value_t = 4)]
+    pub shards: usize,
     /// One JSON object
     #[arg(long)]
     pub json: bool,
@@ -273,6 +286,7 @@ impl Cli {
             Command::Doctor(a) => a.json,
             Command::Recover(a) => a.json,
             Command::Bench(BenchCommand::Rpc(a)) => a.json,
+            Command::Bench(BenchCommand::Prove(a)) => a.json,
             Command::Prove(a) => a.json,
             Command::Verify(a) => a.json,
             Command::L1(_) | Command::Witness(_) | Command::Attester(_) => false,
@@ -294,6 +308,7 @@ impl Cli {
             Command::Verify(args) => crate::prove::verify(args),
             Command::Witness(args) => crate::prove::witness(args),
             Command::Bench(BenchCommand::Rpc(args)) => crate::bench_rpc::run(args).await,
+            Command::Bench(BenchCommand::Prove(args)) => crate::bench_prove::run(args).await,
             Command::Doctor(args) => crate::doctor::run(args).await,
         }
     }

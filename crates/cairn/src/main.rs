@@ -8,6 +8,7 @@ macro_rules! say {
 }
 
 mod attester;
+mod bench_prove;
 mod bench_rpc;
 mod cli;
 mod confirmations;

@@ -265,12 +265,17 @@ impl Node {
         self.rpc.ws_url()
     }
 
+    /// What the node has stored.
+    pub fn storage(&self) -> &Storage {
+        self.sequencer.storage()
+    }
+
     /// Public input of a sealed batch.
     ///
     /// # Errors
     /// [`NodeError::Storage`], when there is no such batch.
     pub fn public_input(&self, number: u64) -> Result<B256, NodeError> {
-        Ok(self.sequencer.storage().batch_info(number)?.publicInput)
+        Ok(self.storage().batch_info(number)?.publicInput)
     }
 
     /// Fails when a role ended on an error.
