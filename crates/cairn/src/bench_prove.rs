@@ -229,7 +229,8 @@ impl<'a> Maker<'a> {
             let provider = self.rpc.provider().clone();
             tasks.spawn(async move {
                 for (_, raw) in &lane {
-                    provider.send_raw_transaction(raw).await.map_err(|e| e.to_string())?;
+                    let _pending =
+                        provider.send_raw_transaction(raw).await.map_err(|e| e.to_string())?;
                 }
                 Ok::<(), String>(())
             });
