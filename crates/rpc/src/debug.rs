@@ -5,9 +5,11 @@ use crate::chain::{
 };
 use crate::context::{Context, Module, Registered, quick, weighted};
 use crate::error::{ChainError, Result};
-use crate::execute::{self, Request};
+use crate::execute::{self, Request, TRACE_PERMITS};
 use crate::params::{Args, BlockArg};
+use crate::view::{Log, Receipt};
 use alloy_primitives::{B256, Bytes, TxHash};
+use alloy_rlp::Encodable;
 use alloy_rpc_types::trace::geth::{
     GethDebugBuiltInTracerType, GethDebugTracerType, GethDebugTracingCallOptions,
     GethDebugTracingOptions, GethTrace,
@@ -26,9 +28,6 @@ const MAX_STEPS: u64 = 50_000;
 const MAX_STEPS_NO_STACK: u64 = 1_000_000;
 /// Most bytes of call inputs, memory and the like that a trace copies.
 const MAX_TRACE_BYTES: usize = 256 << 20;
-/// Share of the execution permits that a trace takes: it holds far more memory than a call.
-const TRACE_PERMITS: u32 = 8;
-
 /// One transaction's trace in a block's.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -173,6 +172,62 @@ fn trace_block(
         .collect())
 }
 
+/// The block's RLP as on Ethereum: header, transactions, no uncles.
+fn raw_block(ctx: &Context, args: &mut Args<'_>) -> Result<Bytes> {
+    let at = ctx.resolve(args.req::<BlockArg>()?)?;
+    let block = ctx.chain.block(at)?.ok_or(ChainError::UnknownBlock)?;
+    let mut transactions = Vec::new();
+    for hash in &block.transactions {
+        let raw = ctx.chain.raw_transaction(*hash)?.ok_or(ChainError::UnknownTransaction)?;
+        if raw.first().is_some_and(|first| *first >= 0xc0) {
+            transactions.extend_from_slice(&raw);
+        } else {
+            raw.encode(&mut transactions);
+        }
+    }
+    let list = |payload: &[u8], out: &mut Vec<u8>| {
+        alloy_rlp::Header { list: true, payload_length: payload.len() }.encode(out);
+        out.extend_from_slice(payload);
+    };
+    let mut payload = alloy_rlp::encode(&block.header.inner);
+    list(&transactions, &mut payload);
+    list(&[], &mut payload);
+    if block.header.withdrawals_root.is_some() {
+        list(&[], &mut payload);
+    }
+    let mut out = Vec::with_capacity(payload.len() + 9);
+    list(&payload, &mut out);
+    Ok(out.into())
+}
+
+fn raw_header(ctx: &Context, args: &mut Args<'_>) -> Result<Bytes> {
+    let at = ctx.resolve(args.req::<BlockArg>()?)?;
+    let block = ctx.chain.block(at)?.ok_or(ChainError::UnknownBlock)?;
+    Ok(alloy_rlp::encode(&block.header.inner).into())
+}
+
+/// EIP-2718 bytes of the block's receipts.
+fn raw_receipts(ctx: &Context, args: &mut Args<'_>) -> Result<Vec<Bytes>> {
+    let at = ctx.resolve(args.req::<BlockArg>()?)?;
+    let receipts = ctx.chain.receipts(at)?.ok_or(ChainError::UnknownBlock)?;
+    Ok(receipts.iter().map(raw_receipt).collect())
+}
+
+fn raw_receipt(receipt: &Receipt) -> Bytes {
+    let log = |l: &Log| alloy_primitives::Log { address: l.address, data: l.data.clone() };
+    let consensus = alloy_consensus::Receipt {
+        status: receipt.status.into(),
+        cumulative_gas_used: receipt.cumulative_gas_used,
+        logs: receipt.logs.iter().map(log).collect(),
+    };
+    let mut out = Vec::new();
+    if receipt.ty != 0 {
+        out.push(receipt.ty);
+    }
+    consensus.with_bloom().encode(&mut out);
+    out.into()
+}
+
 fn trace_call(ctx: &Context, args: &mut Args<'_>) -> Result<GethTrace> {
     let (request, at) = (args.req::<Request>()?, args.block()?);
     let options = args.opt::<GethDebugTracingCallOptions>()?.unwrap_or_default();
@@ -195,6 +250,11 @@ pub(crate) fn register(m: &mut Module) -> Registered {
         trace_block(ctx, block, args.opt()?.unwrap_or_default())
     })?;
     weighted(m, "debug_traceCall", TRACE_PERMITS, trace_call)?;
+    weighted(m, "debug_getRawBlock", 1, raw_block)?;
+    quick(m, "debug_getRawHeader", raw_header)?;
+    weighted(m, "debug_getRawReceipts", 1, raw_receipts)?;
+    // Geth lists the bad blocks that peers sent: there are no peers.
+    quick(m, "debug_getBadBlocks", |_, _| Ok([(); 0]))?;
     quick(m, "debug_getRawTransaction", |ctx, args| {
         Ok(ctx.chain.raw_transaction(args.req()?)?.unwrap_or_else(Bytes::new))
     })

@@ -220,6 +220,14 @@ pub enum ChainError {
     /// A stated limit was exceeded.
     #[error("{0}")]
     LimitExceeded(String),
+    /// A reason for which the execution API has a code of its own (`eth_simulateV1`).
+    #[error("{message}")]
+    Coded {
+        /// JSON-RPC code.
+        code: i32,
+        /// Text.
+        message: String,
+    },
     /// A fault of the node.
     #[error("internal error: {0}")]
     Internal(String),
@@ -241,6 +249,7 @@ impl ChainError {
             Self::InvalidParams(_) => INVALID_PARAMS,
             Self::LimitExceeded(_) => LIMIT_EXCEEDED,
             Self::Internal(_) => INTERNAL,
+            Self::Coded { code, .. } => *code,
             Self::Pool(_)
             | Self::UnknownBlock
             | Self::StatePruned(_)

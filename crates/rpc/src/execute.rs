@@ -18,6 +18,8 @@ use revm_inspectors::access_list::AccessListInspector;
 use serde::Serialize;
 use std::ops::ControlFlow;
 
+/// Share of the execution permits that a trace takes: it holds far more memory than a call.
+pub(crate) const TRACE_PERMITS: u32 = 8;
 /// Gas of a plain transfer.
 const TRANSFER_GAS: u64 = 21_000;
 /// What a call with value hands its callee for free.

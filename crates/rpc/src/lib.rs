@@ -22,6 +22,7 @@ mod params;
 mod pubsub;
 mod send;
 pub mod server;
+mod simulate;
 mod txpool;
 pub mod view;
 pub mod zks;

@@ -6,6 +6,7 @@ use crate::context::{Context, Module, Registered, Reply, heavy, quick, reply};
 use crate::error::{ChainError, PoolError, Result};
 use crate::execute::{self, Request};
 use crate::params::Args;
+use crate::simulate::unsigned;
 use crate::view::{Receipt, Transaction};
 use alloy_consensus::TxEnvelope;
 use alloy_eips::eip2718::Encodable2718;
@@ -171,6 +172,26 @@ struct Signed {
     tx: Transaction,
 }
 
+/// The type of zkSync's own transactions (EIP-712).
+const EIP712_TX_TYPE: u8 = 0x71;
+
+/// As geth's: the complete transaction, unsigned.
+fn fill_transaction(ctx: &Context, args: &mut Args<'_>) -> Result<Signed> {
+    let mut request = args.req::<Request>()?;
+    let is_eip712 = request.inner.transaction_type == Some(EIP712_TX_TYPE);
+    if is_eip712 || request.other.contains_key("eip712Meta") {
+        // -32601 is how clients learn to fill it in themselves.
+        let why = "eth_fillTransaction is not available for transactions of type 0x71";
+        return Err(ChainError::Unsupported(why.into()));
+    }
+    let from = *request.inner.from.get_or_insert_default();
+    let envelope = unsigned(fill(ctx, request)?)?;
+    Ok(Signed {
+        raw: envelope.encoded_2718().into(),
+        tx: Transaction::from_envelope(&envelope, from, None, None),
+    })
+}
+
 fn sign_transaction(ctx: &Context, args: &mut Args<'_>) -> Result<Signed> {
     let tx = fill(ctx, args.req()?)?;
     let from = tx.from.unwrap_or_default();
@@ -209,6 +230,7 @@ fn register_accounts(m: &mut Module) -> Registered {
         Ok(ctx.chain.block(BlockRef::Number(head))?.map_or(Address::ZERO, |b| b.header.beneficiary))
     })?;
     heavy(m, "eth_signTransaction", sign_transaction)?;
+    heavy(m, "eth_fillTransaction", fill_transaction)?;
     quick(m, "eth_sign", |ctx, args| {
         let (address, message) = (args.req()?, args.req::<Bytes>()?);
         sign_message(ctx, address, &message)

@@ -8,7 +8,9 @@ use crate::filters::Filters;
 use crate::http::{RestHandler, RestLayer};
 use crate::pubsub::HexIds;
 use crate::zks::ZkChain;
-use crate::{attest, debug, dev, eth, execute, fees, filters, logs, pubsub, send, txpool, zks};
+use crate::{
+    attest, debug, dev, eth, execute, fees, filters, logs, pubsub, send, simulate, txpool, zks,
+};
 use jsonrpsee::RpcModule;
 use jsonrpsee::core::RegisterMethodError;
 use jsonrpsee::server::{BatchRequestConfig, PingConfig, Server, ServerConfig, ServerHandle};
@@ -199,6 +201,7 @@ impl RpcServer {
             eth::register,
             fees::register,
             execute::register,
+            simulate::register,
             send::register,
             logs::register,
             filters::register,

@@ -4,5 +4,6 @@ mod blobs;
 mod chain;
 mod dev;
 mod input;
+mod simulate;
 mod support;
 mod watch;
