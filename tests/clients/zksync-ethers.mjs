@@ -1,5 +1,5 @@
 // zksync-ethers v6: the bridge both ways, as its documentation shows it.
-import { Contract, ContractFactory, JsonRpcProvider, Wallet as EthersWallet, parseEther } from "ethers";
+import { Contract, ContractFactory, JsonRpcProvider, Wallet as EthersWallet, keccak256, parseEther } from "ethers";
 import { Provider, Wallet, utils } from "zksync-ethers";
 import { L1, L2, account, assert, matrix, network, token, until, versionOf } from "./cell.mjs";
 
@@ -102,6 +102,28 @@ await cell("details of transactions, blocks and batches", async () => {
   assert((await l2.getL1BatchDetails(sealed)).number === sealed, "the batch");
   const whole = await l2.getBlock(receipt.blockNumber, true);
   assert(whole.l1BatchNumber === sealed && whole.prefetchedTransactions.length >= 1, "the block's own fields");
+});
+
+await cell("storage proofs", async () => {
+  const code = await l2.getCode(utils.L2_BASE_TOKEN_ADDRESS);
+  const slot = "0x" + "00".repeat(32);
+  // Batches are sealed meanwhile, and proofs are against the newest.
+  const proof = await until(async () => {
+    try {
+      return await l2.getProof(utils.L2_BASE_TOKEN_ADDRESS, [slot], await l2.getL1BatchNumber());
+    } catch {
+      return null;
+    }
+  }, "a proof");
+  assert(code.length > 2 && proof.address.toLowerCase() === utils.L2_BASE_TOKEN_ADDRESS.toLowerCase(), "the account");
+  assert(proof.storageProof.length === 1 && proof.storageProof[0].proof.length > 16, "siblings up to the root");
+  assert(proof.storageProof[0].key === slot, "the key");
+});
+
+await cell("bytecode by hash", async () => {
+  const code = await l2.getCode(await l2.getDefaultBridgeAddresses().then((b) => b.sharedL2));
+  const found = await l2.getBytecodeByHash(keccak256(code));
+  assert(found.length === (code.length - 2) / 2, "the bridge's code");
 });
 
 await cell("message to L1, proven on L1", async () => {

@@ -197,15 +197,17 @@ fn is_true(cell: &str) -> bool {
 }
 
 /// A network of the binary's own, in a folder that goes with it.
-struct Network {
+pub struct Network {
     process: Child,
-    description: String,
+    /// What `cairn up --json` says of it.
+    pub description: String,
     dir: PathBuf,
 }
 
 impl Network {
-    fn start() -> Outcome<Self> {
-        let dir = std::env::temp_dir().join(format!("cairn-clients-{}", std::process::id()));
+    /// Starts it and waits until it is usable.
+    pub fn start() -> Outcome<Self> {
+        let dir = std::env::temp_dir().join(format!("cairn-network-{}", std::process::id()));
         fs::create_dir_all(&dir)?;
         let mut process = Command::new(binary()?)
             .args(["up", "--json", "--port", "0", "--l1-port", "0", "--data-dir"])

@@ -5,6 +5,7 @@ mod contracts;
 mod fuzz;
 mod guest;
 mod setup;
+mod statetests;
 
 use std::{
     error::Error,
@@ -20,6 +21,7 @@ const HELP: &str = "cargo xtask <task>
   ci                 test, formatting, clippy, artifacts up to date
   clients [--json] [--built] [--only NAME] [--readme]   the client matrix: stock clients against the real binary
   fuzz [seconds]     every fuzz target for a short while
+  statetests [cases [seed]]    random state tests on both chains against Ethereum's executable specification
   contracts build|check|test   Solidity: artifacts from sources, compare with what is committed, Foundry tests
   guest build|check  the guest programs: build reproducibly, compare with what is committed
 ";
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         ["contracts", rest @ ..] => contracts::run(rest),
         ["clients", rest @ ..] => clients::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
+        ["statetests", rest @ ..] => statetests::run(rest),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);
