@@ -1,6 +1,6 @@
 // zksync-ethers v6: the bridge both ways, as its documentation shows it.
-import { Contract, ContractFactory, JsonRpcProvider, Wallet as EthersWallet, keccak256, parseEther } from "ethers";
-import { Provider, Wallet, utils } from "zksync-ethers";
+import { BrowserProvider, Contract, ContractFactory, JsonRpcProvider, Wallet as EthersWallet, keccak256, parseEther } from "ethers";
+import { L1Signer, Provider, Wallet, utils } from "zksync-ethers";
 import { L1, L2, account, assert, matrix, network, token, until, versionOf } from "./cell.mjs";
 
 const { cell, end } = matrix("zksync-ethers", versionOf("zksync-ethers"));
@@ -148,6 +148,15 @@ await cell("message to L1, proven on L1", async () => {
     // Refused by an error is refused.
   }
   assert(!forged && receipt.status === 1, "another message is not");
+});
+
+await cell("L1Signer through an EIP-1193 wallet", async () => {
+  const eip1193 = { request: ({ method, params }) => l1.send(method, params ?? []) };
+  const browser = new BrowserProvider(eip1193, undefined, { cacheTimeout: -1 });
+  const signer = L1Signer.from(await browser.getSigner(wallet.address), l2);
+  const friend = EthersWallet.createRandom().address;
+  await (await signer.deposit({ token: utils.ETH_ADDRESS, amount: 7n, to: friend })).wait();
+  assert((await l2.getBalance(friend)) === 7n, "the deposit arrived");
 });
 
 await cell("claimFailedDeposit", async () => {

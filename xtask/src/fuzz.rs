@@ -1,6 +1,11 @@
 //! `cargo xtask fuzz [seconds]`: every fuzz target for a short while, with libFuzzer's coverage on the stable toolchain.
 
-use std::{error::Error, fs, process::Command};
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::{root, run as run_command};
 
@@ -28,6 +33,7 @@ pub fn run(args: &[&str]) -> Result<(), Box<dyn Error>> {
     for target in TARGETS {
         let corpus = root().join("target/fuzz/corpus").join(target);
         fs::create_dir_all(&corpus)?;
+        plant(target, &corpus)?;
         let binary = root().join("target/fuzz").join(&host).join("release").join(target);
         run_command(
             Command::new(binary)
@@ -44,6 +50,30 @@ pub fn run(args: &[&str]) -> Result<(), Box<dyn Error>> {
     }
     println!("{} passed, 0 failed", TARGETS.len());
     Ok(())
+}
+
+/// Gives a target something real to begin with, where the repository has it.
+fn plant(target: &str, corpus: &Path) -> Result<(), Box<dyn Error>> {
+    let seeds = dir_of_seeds(target);
+    for seed in fs::read_dir(&seeds).into_iter().flatten() {
+        let seed = seed?;
+        fs::write(corpus.join(seed.file_name()), from_hex(&fs::read_to_string(seed.path())?)?)?;
+    }
+    if target == "elf" {
+        let program = fs::read(root().join("guest/elf/fib.elf.zst"))?;
+        fs::write(corpus.join("fib"), zstd::decode_all(&program[..])?)?;
+    }
+    Ok(())
+}
+
+fn dir_of_seeds(target: &str) -> PathBuf {
+    root().join("fuzz/seeds").join(target)
+}
+
+fn from_hex(text: &str) -> Result<Vec<u8>, Box<dyn Error>> {
+    let digits: Vec<u8> = text.trim().bytes().collect();
+    let byte = |pair: &[u8]| Ok(u8::from_str_radix(std::str::from_utf8(pair)?, 16)?);
+    digits.chunks(2).map(byte).collect()
 }
 
 fn host() -> Result<String, Box<dyn Error>> {

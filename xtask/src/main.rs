@@ -62,7 +62,9 @@ fn test(rest: &[&str]) -> Outcome {
         return Ok(());
     }
     contracts::run(&["test"])?;
-    clients::run(&["--built"])
+    clients::run(&["--built"])?;
+    statetests::run(&["--built", "30"])?;
+    fuzz::run(&["5"])
 }
 
 fn ci() -> Outcome {

@@ -62,6 +62,8 @@ pub async fn run(args: BenchRpcArgs) -> Outcome<ExitCode> {
     let scratch = tempfile::tempdir()?;
     let mut config = NodeConfig::demo(scratch.path().to_owned(), None);
     config.fund_accounts = true;
+    // What is measured is the node. A prover takes every core that it gets, and belongs on a machine of its own under load.
+    config.prove = false;
     let node = Node::start(config).await?;
     let mut targets = vec![Target::new("cairn", &node.l2_url()).await?];
     if let Some(url) = &args.peer {
