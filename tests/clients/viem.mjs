@@ -75,23 +75,6 @@ await cell("websocket: watch blocks", async () => {
   stop();
 });
 
-await cell("simulateBlocks and simulateCalls", async () => {
-  const account = wallet.account.address;
-  const mint = { to: address, abi: token.abi, functionName: "mint", args: [friend, 9n] };
-  const balance = { to: address, abi: token.abi, functionName: "balanceOf", args: [friend] };
-  const before = await client.readContract({ address, abi: token.abi, functionName: "balanceOf", args: [friend] });
-  const [first, second] = await client.simulateBlocks({
-    blocks: [{ calls: [{ account, ...mint }] }, { calls: [balance, { account, to: friend, value: 1n }] }],
-    traceTransfers: true,
-  });
-  assert(first.calls[0].status === "success" && first.calls[0].logs.length === 1, "the mint and its event");
-  assert(second.calls[0].result === before + 9n, "the second block sees the first");
-  assert(second.calls[1].logs[0].address === "0xeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee", "a transfer of ether");
-  assert(second.number === first.number + 1n, "block numbers");
-  const { results } = await client.simulateCalls({ account, calls: [{ to: address, abi: token.abi, functionName: "transfer", args: [friend, 10n ** 30n] }] });
-  assert(results[0].status === "failure" && String(results[0].error).includes("ERC20InsufficientBalance"), "the reason");
-});
-
 await cell("zksync: batches, details, bridge contracts", async () => {
   const hash = await wallet.sendTransaction({ to: friend, value: 1n });
   const receipt = await mined(hash);

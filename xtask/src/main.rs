@@ -63,7 +63,6 @@ fn test(rest: &[&str]) -> Outcome {
     }
     contracts::run(&["test"])?;
     clients::run(&["--built"])?;
-    statetests::run(&["--built", "30"])?;
     fuzz::run(&["5"])
 }
 
