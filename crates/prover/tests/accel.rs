@@ -1,42 +1,26 @@
 //! Every accelerator through the whole pipeline: the guest `accel-test` in the executor, its traces (constraints and the balance of all buses), a proof.
 
+mod common;
+
 use cairn_accel::ids;
 use cairn_prover::check::{Instance, check};
 use cairn_prover::chips::Chip;
-use cairn_prover::config::{PARAMS, Params};
 use cairn_prover::generate::MIN_LOG_HEIGHT;
-use cairn_prover::program::Program;
 use cairn_prover::run::Run;
 use cairn_prover::shard::{ProvingKey, traces, verify_shard_with};
 use cairn_prover::trace::{ShardLimits, ShardRecord, call_cells};
-use cairn_vm::{Input, ProgramImage};
+use cairn_vm::Input;
+use common::*;
 use p3_matrix::Matrix;
-use std::sync::Arc;
-
-const FAST: Params = Params {
-    num_queries: 8,
-    lookup_pow: 0,
-    ood_pow: 0,
-    batch_pow: 0,
-    commit_pow: 0,
-    query_pow: 0,
-    ..PARAMS
-};
-
-fn run() -> Run {
-    run_with(ShardLimits::default())
-}
 
 fn run_with(limits: ShardLimits) -> Run {
-    let path = format!("{}/../../guest/elf/accel-test.elf.zst", env!("CARGO_MANIFEST_DIR"));
-    let elf = zstd::decode_all(&std::fs::read(path).unwrap()[..]).unwrap();
-    let program = Arc::new(Program::new(ProgramImage::from_elf(&elf).unwrap()).unwrap());
+    let program = guest("accel-test");
     Run::new(program, Input::from_bytes(&1u32.to_le_bytes()).unwrap(), limits, 1 << 30).unwrap()
 }
 
 #[test]
 fn every_accelerator_is_proven() {
-    let run = run();
+    let run = run_with(ShardLimits::default());
     let key = ProvingKey::with_params(run.program.clone(), FAST).unwrap();
     let mut tree = run.tree_at(0).unwrap();
     let mut served = Vec::new();

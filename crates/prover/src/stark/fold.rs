@@ -1,7 +1,7 @@
 //! Evaluates a chip on packed rows: its constraints, and the denominators and counts of its messages.
 
 use super::plan::Plan;
-use super::{LANES, PEF, PF, coordinates};
+use super::{LANES, PackedEF, PackedF, coordinates};
 use crate::bus::{EF, F};
 use p3_air::{AirBuilder, RowWindow};
 use p3_field::{BasedVectorSpace, Field, PackedValue, PrimeCharacteristicRing};
@@ -9,7 +9,7 @@ use p3_lookup::{Count, InteractionBuilder};
 
 /// A message's denominator: `constant + sum weights[j] * field[j]` over the fields that are no constants.
 struct Term {
-    constant: PEF,
+    constant: PackedEF,
     weights: Vec<Option<[F; 4]>>,
 }
 
@@ -44,30 +44,30 @@ pub fn coefficients(x: EF) -> [F; 4] {
 
 /// What a chip says on packed rows.
 pub struct Folder<'a> {
-    main: &'a [PF],
-    preprocessed: RowWindow<'a, PF>,
+    main: &'a [PackedF],
+    preprocessed: RowWindow<'a, PackedF>,
     public_values: &'a [F],
     terms: &'a Terms,
     /// Constraints over the base field.
-    pub constraints: Vec<PF>,
+    pub constraints: Vec<PackedF>,
     /// Denominator and count of each message.
-    pub messages: Vec<(PEF, PF)>,
+    pub messages: Vec<(PackedEF, PackedF)>,
 }
 
 /// Buffers kept from row to row.
 #[derive(Default)]
 pub struct Buffers {
-    main: Vec<PF>,
-    table: Vec<PF>,
-    constraints: Vec<PF>,
-    messages: Vec<(PEF, PF)>,
+    main: Vec<PackedF>,
+    table: Vec<PackedF>,
+    constraints: Vec<PackedF>,
+    messages: Vec<(PackedEF, PackedF)>,
 }
 
 /// Packs the rows `at..at + LANES` of a matrix.
-pub fn gather(values: &[F], width: usize, at: usize, out: &mut Vec<PF>) {
+pub fn gather(values: &[F], width: usize, at: usize, out: &mut Vec<PackedF>) {
     out.clear();
     let rows = &values[at * width..(at + LANES) * width];
-    out.extend((0..width).map(|c| PF::from_fn(|lane| rows[lane * width + c])));
+    out.extend((0..width).map(|c| PackedF::from_fn(|lane| rows[lane * width + c])));
 }
 
 impl Buffers {
@@ -107,12 +107,12 @@ impl Buffers {
 
 impl<'a> AirBuilder for Folder<'a> {
     type F = F;
-    type Expr = PF;
-    type Var = PF;
-    type PreprocessedWindow = RowWindow<'a, PF>;
-    type MainWindow = RowWindow<'a, PF>;
+    type Expr = PackedF;
+    type Var = PackedF;
+    type PreprocessedWindow = RowWindow<'a, PackedF>;
+    type MainWindow = RowWindow<'a, PackedF>;
     type PublicVar = F;
-    type PeriodicVar = PF;
+    type PeriodicVar = PackedF;
 
     fn main(&self) -> Self::MainWindow {
         // No chip reads the next row.
@@ -121,17 +121,17 @@ impl<'a> AirBuilder for Folder<'a> {
     fn preprocessed(&self) -> &Self::PreprocessedWindow {
         &self.preprocessed
     }
-    fn is_first_row(&self) -> PF {
+    fn is_first_row(&self) -> PackedF {
         unreachable!("chips do not use row selectors")
     }
-    fn is_last_row(&self) -> PF {
+    fn is_last_row(&self) -> PackedF {
         unreachable!("chips do not use row selectors")
     }
-    fn is_transition(&self) -> PF {
+    fn is_transition(&self) -> PackedF {
         unreachable!("chips do not use row selectors")
     }
     #[inline]
-    fn assert_zero<I: Into<PF>>(&mut self, x: I) {
+    fn assert_zero<I: Into<PackedF>>(&mut self, x: I) {
         self.constraints.push(x.into());
     }
     fn public_values(&self) -> &[F] {
@@ -141,11 +141,11 @@ impl<'a> AirBuilder for Folder<'a> {
 
 impl InteractionBuilder for Folder<'_> {
     #[inline]
-    fn push_interaction<E: Into<PF>>(
+    fn push_interaction<E: Into<PackedF>>(
         &mut self,
         _: &str,
         fields: impl IntoIterator<Item = E>,
-        count: impl Into<Count<PF>>,
+        count: impl Into<Count<PackedF>>,
     ) {
         let term = &self.terms.0[self.messages.len()];
         let mut sum = coordinates(&term.constant);
@@ -157,42 +157,47 @@ impl InteractionBuilder for Folder<'_> {
                 }
             }
         }
-        let denominator = PEF::from_basis_coefficients_fn(|k| sum[k]);
+        let denominator = PackedEF::from_basis_coefficients_fn(|k| sum[k]);
         self.messages.push((denominator, count.into().into_parts().0));
     }
-    fn push_local_interaction(&mut self, _: impl IntoIterator<Item = (Vec<PF>, Count<PF>)>) {
+    fn push_local_interaction(
+        &mut self,
+        _: impl IntoIterator<Item = (Vec<PackedF>, Count<PackedF>)>,
+    ) {
         unreachable!("chips use global buses only")
     }
 }
 
 /// Numerator and denominator of the sum of a column's messages.
-pub fn fraction(members: &[usize], messages: &[(PEF, PF)]) -> (PEF, PEF) {
+pub fn fraction(members: &[usize], messages: &[(PackedEF, PackedF)]) -> (PackedEF, PackedEF) {
     let mut members = members.iter().map(|&i| &messages[i]);
-    let Some(&(denominator, count)) = members.next() else { return (PEF::ZERO, PEF::ONE) };
-    members.fold((PEF::from(count), denominator), |(n, d), &(denominator, count)| {
+    let Some(&(denominator, count)) = members.next() else {
+        return (PackedEF::ZERO, PackedEF::ONE);
+    };
+    members.fold((PackedEF::from(count), denominator), |(n, d), &(denominator, count)| {
         (n * denominator + d * count, d * denominator)
     })
 }
 
 /// The inverse of each lane (zero for zero).
-fn inverse(x: PEF) -> PEF {
+fn inverse(x: PackedEF) -> PackedEF {
     let [a0, a1, a2, a3] = coordinates(&x);
     let w = F::from_u32(3);
     // x = A + B X over Y = X^2 with Y^2 = w; A^2 - Y B^2 = n0 + n1 Y.
     let n0 = a0.square() + a2.square() * w - (a1 * a3).double() * w;
     let n1 = (a0 * a2).double() - a1.square() - a3.square() * w;
     let norm = n0.square() - n1.square() * w;
-    let inverse = PF::from_fn(|lane| norm.as_slice()[lane].try_inverse().unwrap_or(F::ZERO));
+    let inverse = PackedF::from_fn(|lane| norm.as_slice()[lane].try_inverse().unwrap_or(F::ZERO));
     let (i0, i1) = (n0 * inverse, -(n1 * inverse));
     let r =
         [a0 * i0 + a2 * i1 * w, -(a1 * i0 + a3 * i1 * w), a0 * i1 + a2 * i0, -(a1 * i1 + a3 * i0)];
-    PEF::from_basis_coefficients_fn(|k| r[k])
+    PackedEF::from_basis_coefficients_fn(|k| r[k])
 }
 
 /// Inverts all elements, none of which has a zero lane, with one inversion.
-pub fn invert_all(values: &mut [PEF], scratch: &mut Vec<PEF>) {
+pub fn invert_all(values: &mut [PackedEF], scratch: &mut Vec<PackedEF>) {
     scratch.clear();
-    let mut product = PEF::ONE;
+    let mut product = PackedEF::ONE;
     for &value in values.iter() {
         scratch.push(product);
         product *= value;
@@ -211,17 +216,22 @@ mod tests {
 
     #[test]
     fn packed_inverses_are_inverses() {
-        let mut values: Vec<PEF> = (1..40u32)
+        let mut values: Vec<PackedEF> = (1..40u32)
             .map(|i| {
-                PEF::from_basis_coefficients_fn(|k| {
-                    PF::from_fn(|lane| F::from_u32(i * 977 + 31 * k as u32 + 7 * lane as u32 * i))
+                PackedEF::from_basis_coefficients_fn(|k| {
+                    PackedF::from_fn(|lane| {
+                        F::from_u32(i * 977 + 31 * k as u32 + 7 * lane as u32 * i)
+                    })
                 })
             })
             .collect();
         let before = values.clone();
         invert_all(&mut values, &mut Vec::new());
         for (&x, &y) in before.iter().zip(&values) {
-            assert_eq!(coordinates(&(x * y)), [PF::ONE, PF::ZERO, PF::ZERO, PF::ZERO]);
+            assert_eq!(
+                coordinates(&(x * y)),
+                [PackedF::ONE, PackedF::ZERO, PackedF::ZERO, PackedF::ZERO]
+            );
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::fold::{Buffers, Terms, fraction, invert_all};
 use super::plan::Plan;
-use super::{LANES, PEF, coordinates};
+use super::{LANES, PackedEF, coordinates};
 use crate::bus::{EF, F};
 use crate::check::Instance;
 use p3_field::{BasedVectorSpace, PackedValue, PrimeCharacteristicRing};
@@ -16,9 +16,9 @@ const BATCH: usize = 64;
 #[derive(Default)]
 struct Scratch {
     row: Buffers,
-    numerators: Vec<PEF>,
-    denominators: Vec<PEF>,
-    prefix: Vec<PEF>,
+    numerators: Vec<PackedEF>,
+    denominators: Vec<PackedEF>,
+    prefix: Vec<PackedEF>,
 }
 
 /// The accumulator, then a fraction a column, as base field cells; and the sum of everything.
@@ -45,7 +45,7 @@ pub fn generate(instance: &Instance, plan: &Plan, terms: &Terms) -> (RowMajorMat
                 });
             }
             invert_all(&mut scratch.denominators, &mut scratch.prefix);
-            let fractions: Vec<PEF> = scratch
+            let fractions: Vec<PackedEF> = scratch
                 .numerators
                 .iter()
                 .zip(&scratch.denominators)
@@ -62,8 +62,8 @@ pub fn generate(instance: &Instance, plan: &Plan, terms: &Terms) -> (RowMajorMat
 }
 
 /// Writes the fractions of a group of rows, their sum in place of the accumulator.
-fn write_group(fractions: &[PEF], rows: &mut [F], width: usize) {
-    let total: PEF = fractions.iter().copied().sum();
+fn write_group(fractions: &[PackedEF], rows: &mut [F], width: usize) {
+    let total: PackedEF = fractions.iter().copied().sum();
     for (column, x) in core::iter::once(&total).chain(fractions).enumerate() {
         for (k, lanes) in coordinates(x).iter().enumerate() {
             for (lane, &cell) in lanes.as_slice().iter().enumerate() {

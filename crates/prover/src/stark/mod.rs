@@ -31,16 +31,16 @@ use p3_uni_stark::{OpenedValues, PreprocessedOpenedValues};
 use rayon::prelude::*;
 
 /// Packed base field elements: a lane a row.
-pub(crate) type PF = <F as Field>::Packing;
+pub(crate) type PackedF = <F as Field>::Packing;
 /// Packed extension field elements.
-pub(crate) type PEF = <EF as ExtensionField<F>>::ExtensionPacking;
+pub(crate) type PackedEF = <EF as ExtensionField<F>>::ExtensionPacking;
 /// Rows of a packed element.
-pub(crate) const LANES: usize = <PF as p3_field::PackedValue>::WIDTH;
+pub(crate) const LANES: usize = <PackedF as p3_field::PackedValue>::WIDTH;
 
 /// The coefficients of packed extension elements.
-fn coordinates(x: &PEF) -> [PF; 4] {
+fn coordinates(x: &PackedEF) -> [PackedF; 4] {
     core::array::from_fn(|k| {
-        <PEF as p3_field::BasedVectorSpace<PF>>::as_basis_coefficients_slice(x)[k]
+        <PackedEF as p3_field::BasedVectorSpace<PackedF>>::as_basis_coefficients_slice(x)[k]
     })
 }
 

@@ -1,7 +1,7 @@
 //! Opening the commitments at the out-of-domain points: what [`p3_fri::TwoAdicFriPcs`] does, over packed rows.
 
 use super::fold::{coefficients, gather, invert_all};
-use super::{CommittedData, LANES, PEF, PF};
+use super::{CommittedData, LANES, PackedEF, PackedF};
 use crate::bus::{EF, F};
 use crate::config::{Challenger, Params, ValMmcs, fri_params, val_mmcs};
 use crate::shard::ProveError;
@@ -28,7 +28,7 @@ pub struct Round<'a> {
 /// The points of the largest coset in the order of committed rows, and `1 / (z - x)` for each opening point.
 struct Denominators {
     points: Vec<F>,
-    inverses: Vec<(EF, Vec<PEF>)>,
+    inverses: Vec<(EF, Vec<PackedEF>)>,
 }
 
 impl Denominators {
@@ -53,9 +53,9 @@ impl Denominators {
         let inverses = heights
             .into_iter()
             .map(|(z, height)| {
-                let mut values: Vec<PEF> = points[..height]
+                let mut values: Vec<PackedEF> = points[..height]
                     .par_chunks_exact(LANES)
-                    .map(|x| PEF::from(z) - *PF::from_slice(x))
+                    .map(|x| PackedEF::from(z) - *PackedF::from_slice(x))
                     .collect();
                 values.par_chunks_mut(1 << 10).for_each_init(Vec::new, |scratch, part| {
                     invert_all(part, scratch);
@@ -66,7 +66,7 @@ impl Denominators {
         Self { points, inverses }
     }
 
-    fn at(&self, z: EF) -> &[PEF] {
+    fn at(&self, z: EF) -> &[PackedEF] {
         self.inverses.iter().find(|(point, _)| *point == z).map_or(&[], |(_, v)| v)
     }
 
@@ -76,7 +76,7 @@ impl Denominators {
             .iter()
             .zip(self.points.chunks_exact(LANES))
             .flat_map(|(inverse, x)| {
-                let weight = *inverse * *PF::from_slice(x);
+                let weight = *inverse * *PackedF::from_slice(x);
                 (0..LANES).map(move |lane| weight.extract(lane))
             })
             .collect()
@@ -158,18 +158,19 @@ impl<'a> Combination<'a> {
         let inverses = self.claims.map(|c| c.map(|(z, _)| denominators.at(z)));
         let mut out = EF::zero_vec(height);
         out.par_chunks_mut(LANES).enumerate().for_each_init(Vec::new, |row, (group, out)| {
-            let mut sums = self.claims.map(|c| PEF::from(c.map_or(EF::ZERO, |(_, value)| value)));
+            let mut sums =
+                self.claims.map(|c| PackedEF::from(c.map_or(EF::ZERO, |(_, value)| value)));
             for part in &self.parts {
                 gather(&part.mat.values, part.mat.width, group * LANES, row);
-                let sum = PEF::from_basis_coefficients_fn(|k| {
-                    <PF as Algebra<F>>::batched_linear_combination(row, &part.weights[k])
+                let sum = PackedEF::from_basis_coefficients_fn(|k| {
+                    <PackedF as Algebra<F>>::batched_linear_combination(row, &part.weights[k])
                 });
                 sums[0] -= sum;
                 if let Some(rescale) = part.rescale {
                     sums[1] -= sum * rescale;
                 }
             }
-            let mut total = PEF::ZERO;
+            let mut total = PackedEF::ZERO;
             for (sum, inverse) in sums.into_iter().zip(inverses) {
                 if let Some(inverse) = inverse {
                     total += sum * inverse[group];

@@ -6,7 +6,7 @@
 
 use super::fold::{Buffers, Terms, fraction};
 use super::plan::Plan;
-use super::{LANES, PEF, PF, coordinates};
+use super::{LANES, PackedEF, PackedF, coordinates};
 use crate::bus::{EF, F};
 use crate::check::Instance;
 use crate::config::Dft;
@@ -94,15 +94,17 @@ fn values(input: &Input<'_>) -> Vec<F> {
     let log_size = input.log_height + plan.log_chunks;
     let selectors = Selectors::new(input.log_height, log_size);
     let (base_powers, extension_powers) = plan.layout.decompose_alpha::<F, EF>(input.alpha);
-    let terminal = PEF::from(input.terminal);
+    let terminal = PackedEF::from(input.terminal);
     let mut values = F::zero_vec(4 << log_size);
     values.par_chunks_mut(4 * LANES).enumerate().for_each_init(
         || (Buffers::default(), Vec::new()),
-        |(row, extension): &mut (Buffers, Vec<PEF>), (group, out)| {
+        |(row, extension): &mut (Buffers, Vec<PackedEF>), (group, out)| {
             let at = group * LANES;
             let cell = |lane: usize, c: usize| fractions.values[(at + lane) * fractions.width + c];
             let column = |c: usize| {
-                PEF::from_basis_coefficients_fn(|k| PF::from_fn(|lane| cell(lane, 4 * c + k)))
+                PackedEF::from_basis_coefficients_fn(|k| {
+                    PackedF::from_fn(|lane| cell(lane, 4 * c + k))
+                })
             };
             // The row after, in the order of the trace.
             let step = 1 << plan.log_chunks;
@@ -110,8 +112,8 @@ fn values(input: &Input<'_>) -> Vec<F> {
                 let i = reverse_bits_len(at + lane, log_size);
                 reverse_bits_len((i + step) % (1 << log_size), log_size)
             });
-            let sum_next = PEF::from_basis_coefficients_fn(|k| {
-                PF::from_fn(|lane| fractions.values[next[lane] * fractions.width + k])
+            let sum_next = PackedEF::from_basis_coefficients_fn(|k| {
+                PackedF::from_fn(|lane| fractions.values[next[lane] * fractions.width + k])
             });
             let folded = row.evaluate(
                 input.instance,
@@ -120,31 +122,32 @@ fn values(input: &Input<'_>) -> Vec<F> {
                 at,
                 |folder| {
                     extension.clear();
-                    let mut total = PEF::ZERO;
+                    let mut total = PackedEF::ZERO;
                     for (c, members) in plan.columns.iter().enumerate() {
                         let (n, d) = fraction(members, &folder.messages);
                         let f = column(1 + c);
                         total += f;
                         extension.push(d * f - n);
                     }
-                    let select = |of: &[F]| *PF::from_slice(&of[at..at + LANES]);
+                    let select = |of: &[F]| *PackedF::from_slice(&of[at..at + LANES]);
                     let sum = column(0);
                     extension.push(sum * select(&selectors.first));
                     extension.push((sum_next - sum - total) * select(&selectors.transition));
                     extension.push((terminal - sum - total) * select(&selectors.last));
-                    let base = PEF::from_basis_coefficients_fn(|k| {
-                        <PF as Algebra<F>>::batched_linear_combination(
+                    let base = PackedEF::from_basis_coefficients_fn(|k| {
+                        <PackedF as Algebra<F>>::batched_linear_combination(
                             &folder.constraints,
                             &base_powers[k],
                         )
                     });
-                    base + <PEF as Algebra<EF>>::batched_linear_combination(
+                    base + <PackedEF as Algebra<EF>>::batched_linear_combination(
                         extension,
                         &extension_powers,
                     )
                 },
             );
-            let quotient = folded * PF::from(selectors.inverse_vanishing[at >> input.log_height]);
+            let quotient =
+                folded * PackedF::from(selectors.inverse_vanishing[at >> input.log_height]);
             for (k, lanes) in coordinates(&quotient).iter().enumerate() {
                 for (lane, &value) in lanes.as_slice().iter().enumerate() {
                     out[4 * lane + k] = value;
