@@ -222,7 +222,7 @@ fn fault_of(kind: TrapKind) -> Fault {
         TrapKind::IllegalInstruction => Fault::Illegal,
         TrapKind::BadJump(pc) => Fault::Jump(pc),
         TrapKind::Unaligned(a) => Fault::Align(a),
-        TrapKind::OutOfRange(a) => Fault::Range(a),
+        TrapKind::OutOfRange(a) | TrapKind::Reserved(a) => Fault::Range(a),
         _ => Fault::Ecall,
     }
 }
