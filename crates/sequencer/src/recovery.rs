@@ -42,6 +42,7 @@ pub(crate) fn start(
     let shared = Arc::new(Shared {
         pool: Mutex::new(Mempool::new(config.mempool, fees.base_fee)),
         log,
+        judging: Mutex::new(()),
         accounts: HeadAccounts::new(head.header.number),
         codes: Arc::new(CodeCache::default()),
         clock: Clock::default(),

@@ -32,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) storage: Storage,
     pub(crate) pool: Mutex<Mempool>,
     pub(crate) log: TxLog,
+    pub(crate) judging: Mutex<()>,
     pub(crate) accounts: HeadAccounts,
     pub(crate) codes: Arc<CodeCache>,
     pub(crate) clock: Clock,
@@ -110,7 +111,11 @@ impl Shared {
         if !is_account && account.has_code() && !self.is_delegation(account.code_hash) {
             return Err(PoolError::SenderHasCode(sender).into());
         }
-        let Verdict { judged, paymaster_balance } = self.judge(&tx, &account)?;
+        let Verdict { judged, paymaster_balance } = {
+            // One after the other: whoever sends what is costly to judge and invalid occupies one core at most.
+            let _turn = is_account.then(|| self.judging.lock());
+            self.judge(&tx, &account)?
+        };
         let now = Instant::now();
         let added =
             self.pool.lock().add_judged(tx, raw.len(), &account, judged, paymaster_balance, now)?;

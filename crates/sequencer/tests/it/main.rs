@@ -1,5 +1,6 @@
 //! Tests of the sequencer as a whole: a real store, real execution, real batches.
 
+mod accounts;
 mod blocks;
 mod common;
 mod crash;
