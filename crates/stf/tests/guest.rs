@@ -75,6 +75,40 @@ fn eth_batch(transfers: usize) -> SealedBatch {
     chain.seal()
 }
 
+/// The same as account-abstraction transactions (0x71) of plain accounts.
+fn account_batch(transfers: usize) -> SealedBatch {
+    use alloy_signer::SignerSync;
+    let mut chain = Chain::new(20);
+    let warm: Vec<_> =
+        (0..20).map(|i| chain.transfer(i, Address::repeat_byte(0x40 + i as u8), 5)).collect();
+    chain.block(warm);
+    chain.seal();
+    for block in 0..transfers.div_ceil(10) {
+        let txs = (0..10.min(transfers - 10 * block)).map(|i| {
+            let n = 10 * block + i;
+            let who = n % 20;
+            let mut tx = cairn_primitives::Eip712Tx {
+                chain_id: CHAIN_ID,
+                from: chain.signers[who].address(),
+                to: Some(Address::repeat_byte(0x40 + (n * 7 % 20) as u8)),
+                nonce: chain.nonce(who),
+                gas_limit: 2_000_000,
+                gas_per_pubdata: 50_000,
+                max_fee_per_gas: 1_000,
+                max_priority_fee_per_gas: 1_000,
+                value: U256::from(1_000_000_007 + n as u128),
+                ..Default::default()
+            };
+            let signature = chain.signers[who].sign_hash_sync(&tx.signing_hash()).unwrap();
+            tx.signature = signature.as_bytes().to_vec().into();
+            cairn_stf::RecoveredTx::account(Box::new(tx))
+        });
+        let txs = txs.collect();
+        chain.block(txs);
+    }
+    chain.seal()
+}
+
 /// A batch of transfers of an OpenZeppelin ERC-20 between holders.
 fn erc20_batch(transfers: usize) -> SealedBatch {
     let mut chain = Chain::new(20);
@@ -171,6 +205,19 @@ fn cycles_of_a_transfer() {
     }
 }
 
+/// A transfer by account abstraction costs at most 1.3 times an ordinary one.
+#[test]
+fn cycles_of_an_account_abstraction_transfer() {
+    let cycles = |sealed: SealedBatch| {
+        let run = run(&sealed.witness);
+        assert_eq!(run.public_input(), Some(sealed.public_input().hash().0));
+        run.cycles / 100
+    };
+    let (ordinary, account) = (cycles(eth_batch(100)), cycles(account_batch(100)));
+    println!("transfer: ordinary {ordinary} cycles, account abstraction {account}");
+    assert!(account * 10 <= ordinary * 13, "{account} cycles, ordinary {ordinary}");
+}
+
 /// Writes witness files for profiles and benchmarks: `CAIRN_WITNESS_DIR=... cargo test -p cairn-stf --test guest -- --ignored`.
 #[test]
 #[ignore = "writes files"]
@@ -181,6 +228,7 @@ fn write_witnesses() {
         ("eth10", eth_batch(10)),
         ("erc20", erc20_batch(100)),
         ("mixed", mixed_batch()),
+        ("account100", account_batch(100)),
     ] {
         std::fs::write(folder.join(format!("{name}.witness")), &sealed.witness).unwrap();
     }
