@@ -26,7 +26,7 @@ const FOLDERS: [&str; 3] = [".", "hardhat2", "hardhat3"];
 /// The Python packages.
 const PYTHON: [&str; 2] = ["web3==8.0.0", "vyper==0.4.3"];
 /// The scripts of the matrix, those that take longest first.
-const SCRIPTS: [&str; 11] = [
+const SCRIPTS: [&str; 13] = [
     "zksync-ethers.mjs",
     "demo_on_anvil",
     "openzeppelin.mjs",
@@ -35,6 +35,8 @@ const SCRIPTS: [&str; 11] = [
     "hardhat3.mjs",
     "viem.mjs",
     "vyper_contracts.py",
+    "aa-zksync-ethers.mjs",
+    "aa-viem.mjs",
     "uniswap.mjs",
     "web3py.py",
     "ethers.mjs",
