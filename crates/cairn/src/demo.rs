@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::DemoArgs,
-    guest,
+    demo_accounts, guest,
     l2_client::{BatchView, L2Client, ProvingView},
     node::{Node, NodeConfig},
     prover_role,
@@ -128,6 +128,9 @@ impl<'a> Demo<'a> {
         self.transfer_eth(U256::from(ETHER)).await?;
         self.deploy_and_use_token().await?;
 
+        self.report.heading("Smart accounts and paymasters");
+        let accounts = self.accounts().await?;
+
         self.report.heading("Withdrawals to L1");
         let withdrawals = vec![
             self.withdraw_eth(U256::from(2 * ETHER)).await?,
@@ -148,8 +151,21 @@ impl<'a> Demo<'a> {
             "withdrawals": withdrawals.iter().map(|w| json!({
                 "token": w.token, "amount": w.amount.to_string(), "l2_tx": w.tx, "status": "finalized",
             })).collect::<Vec<_>>(),
+            "accounts": accounts,
             "seconds": self.report.seconds(),
         }))
+    }
+
+    /// A gasless transaction, a fee in tokens, and a passkey: their transactions settle with all others.
+    async fn accounts(&mut self) -> Outcome<Value> {
+        self.report.wait("deploying paymasters and accounts");
+        let paymasters = demo_accounts::deploy_paymasters(&self.l2, &self.user_l2).await?;
+        let chain_id = self.node.network().config.chain_id;
+        let steps = demo_accounts::show(&self.l2, &self.user_l2, paymasters, chain_id).await?;
+        for step in &steps {
+            self.report.event("account", step.json(), &step.words);
+        }
+        Ok(steps.iter().map(demo_accounts::Step::json).collect())
     }
 
     fn introduce(&mut self) {

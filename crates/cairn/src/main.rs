@@ -13,6 +13,7 @@ mod bench_rpc;
 mod cli;
 mod confirmations;
 mod demo;
+mod demo_accounts;
 mod doctor;
 mod genesis;
 mod guest;

@@ -34,6 +34,7 @@ use crate::{
     attester::{Desk, re_execute},
     cli::{DEFAULT_CHAIN_ID, DEFAULT_L1_CHAIN_ID, UpArgs},
     confirmations,
+    demo_accounts::{AccountsError, Paymasters, deploy_paymasters},
     genesis::{self, PredeployError},
     guest,
     keys::{DevKeys, MNEMONIC},
@@ -111,6 +112,9 @@ pub enum NodeError {
     /// The bridge, while development accounts are funded.
     #[error("funding the development accounts: {0}")]
     Bridge(#[from] cairn_settlement::bridge::BridgeError),
+    /// The development network's paymasters.
+    #[error("deploying the paymasters: {0}")]
+    Accounts(#[from] AccountsError),
     /// The node's own RPC.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -236,6 +240,8 @@ impl Node {
         node.start_roles(&config, l1, storage, pool);
         if config.fund_accounts {
             node.fund_accounts().await?;
+            let l2 = L2Client::connect(&node.l2_url()).await?;
+            deploy_paymasters(&l2, &l2.wallet(node.keys.deployer.clone())).await?;
         }
         Ok(node)
     }
@@ -524,7 +530,11 @@ async fn serve(
             l1_native_token_vault: Some(e.native_token_vault),
             ..BridgeContracts::default()
         },
-        testnet_paymaster: None,
+        testnet_paymaster: config
+            .fund_accounts
+            .then(|| Paymasters::of(keys.deployer.address()).ok())
+            .flatten()
+            .map(|p| p.erc20),
         l1_gas_price: L1_GAS_PRICE,
     };
     let chain = Arc::new(L2Rpc::new(sequencer.clone(), bridge));
