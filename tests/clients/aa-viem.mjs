@@ -17,7 +17,8 @@ const chain = defineChain({
   rpcUrls: { default: { http: [L2] } },
 });
 const client = createPublicClient({ chain, transport: http(), pollingInterval: 100, cacheTime: 0 }).extend(publicActionsL2());
-const of = (a) => createWalletClient({ account: a, chain, transport: http() }).extend(eip712WalletActions());
+const plain = (a) => createWalletClient({ account: a, chain, transport: http() });
+const of = (a) => plain(a).extend(eip712WalletActions());
 const owner = privateKeyToAccount(account(9).key);
 const wallet = of(owner);
 const friend = privateKeyToAccount(generatePrivateKey()).address;
@@ -25,8 +26,9 @@ const mined = (hash) => client.waitForTransactionReceipt({ hash, timeout: 20_000
 let sponsor;
 let tokenAt;
 
+// Plain EVM bytecode goes the plain way: the EIP-712 actions' own deployment wants EraVM bytecode.
 async function deploy({ abi, bytecode }, args) {
-  const receipt = await mined(await wallet.deployContract({ abi, bytecode, args }));
+  const receipt = await mined(await plain(owner).deployContract({ abi, bytecode, args }));
   assert(receipt.status === "success", "deployed");
   return receipt.contractAddress;
 }

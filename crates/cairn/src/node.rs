@@ -34,7 +34,7 @@ use crate::{
     attester::{Desk, re_execute},
     cli::{DEFAULT_CHAIN_ID, DEFAULT_L1_CHAIN_ID, UpArgs},
     confirmations,
-    demo_accounts::{AccountsError, Paymasters, deploy_paymasters},
+    demo_accounts::{Paymasters, deploy_paymasters},
     genesis::{self, PredeployError},
     guest,
     keys::{DevKeys, MNEMONIC},
@@ -112,9 +112,6 @@ pub enum NodeError {
     /// The bridge, while development accounts are funded.
     #[error("funding the development accounts: {0}")]
     Bridge(#[from] cairn_settlement::bridge::BridgeError),
-    /// The development network's paymasters.
-    #[error("deploying the paymasters: {0}")]
-    Accounts(#[from] AccountsError),
     /// The node's own RPC.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -240,8 +237,7 @@ impl Node {
         node.start_roles(&config, l1, storage, pool);
         if config.fund_accounts {
             node.fund_accounts().await?;
-            let l2 = L2Client::connect(&node.l2_url()).await?;
-            deploy_paymasters(&l2, &l2.wallet(node.keys.deployer.clone())).await?;
+            node.deploy_paymasters().await;
         }
         Ok(node)
     }
@@ -366,6 +362,14 @@ impl Node {
                 failure.lock().get_or_insert(words);
             }
         });
+    }
+
+    /// The development network's paymasters. It is of use without them too.
+    async fn deploy_paymasters(&self) {
+        let Ok(l2) = L2Client::connect(&self.l2_url()).await else { return };
+        if let Err(e) = deploy_paymasters(&l2, &l2.wallet(self.keys.deployer.clone())).await {
+            tracing::warn!(error = %e, "the development paymasters are not deployed");
+        }
     }
 
     /// Deposits ETH for each development account that has none on L2 yet.

@@ -290,6 +290,25 @@ impl L2Rpc {
         Ok((record, env))
     }
 
+    /// Who estimates an account-abstraction transaction need not have what it sends: zksync-ethers asks with a smart account's signer.
+    pub(super) fn lend(
+        &self,
+        request: &cairn_stf::CallRequest,
+        block: u64,
+        overrides: &mut StateOverrides,
+    ) -> Result<()> {
+        if request.account.is_none() || request.value.is_zero() {
+            return Ok(());
+        }
+        let account = self.snapshot(block)?.account(request.from).map_err(internal)?;
+        let has = U256::from(account.map_or(0, |a| a.balance));
+        let entry = overrides.entry(request.from).or_default();
+        if entry.balance.unwrap_or(has) < request.value {
+            entry.balance = Some(request.value);
+        }
+        Ok(())
+    }
+
     pub(super) fn simulate(
         &self,
         call: CallRequest,
@@ -297,9 +316,10 @@ impl L2Rpc {
     ) -> Result<CallOutcome> {
         let (record, env) = self.call_env(call.block)?;
         let request = stf_request(&call)?;
-        let state = state_overrides(call.state_overrides)?;
+        let mut state = state_overrides(call.state_overrides)?;
         let block = block_overrides(call.block_overrides.as_deref());
         let number = record.header.number;
+        self.lend(&request, number, &mut state)?;
         let Some(tracer) = tracer else {
             let mut simulator = Simulator::new(env, self.snapshot(number)?, state, block);
             let result = simulator.call(&request).map_err(exec_error)?;

@@ -211,7 +211,7 @@ impl L2Rpc {
     fn estimate(
         &self,
         request: EstimateRequest,
-        overrides: StateOverrides,
+        mut overrides: StateOverrides,
         cap: u64,
         purpose: CallPurpose,
     ) -> Result<u64> {
@@ -226,6 +226,7 @@ impl L2Rpc {
         };
         let mut stf = stf_request(&call)?;
         stf.gas_limit = call.request.gas.unwrap_or(0);
+        self.lend(&stf, head, &mut overrides)?;
         let env = self.next_env();
         let mut simulator =
             Simulator::new(env, self.snapshot(head)?, overrides, Default::default());
