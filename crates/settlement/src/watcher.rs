@@ -177,7 +177,8 @@ impl<S: PrioritySink> Watcher<S> {
             other => other?,
         };
         let after = self.l1.block(end).await?.map(|(number, hash, _)| (number, hash));
-        let Some(block) = after.filter(|_| before == after) else { return Ok(true) };
+        // Else it reorganised meanwhile, or lags: the next round looks again.
+        let Some(block) = after.filter(|_| before == after) else { return Ok(false) };
         if !operations.is_empty() {
             self.rewound = false;
         }
