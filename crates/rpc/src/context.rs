@@ -5,6 +5,7 @@ use crate::attest::AttestationDesk;
 use crate::chain::{BlockRef, Chain, DevChain, NamedBlock};
 use crate::error::{ChainError, Result};
 use crate::filters::Filters;
+use crate::ots::AddressIndex;
 use crate::params::{Args, BlockArg};
 use crate::server::Limits;
 use crate::zks::ZkChain;
@@ -22,6 +23,7 @@ pub(crate) struct Context {
     pub(crate) dev: Option<Arc<dyn DevChain>>,
     pub(crate) zk: Option<Arc<dyn ZkChain>>,
     pub(crate) attestations: Option<Arc<dyn AttestationDesk>>,
+    pub(crate) index: Option<Arc<dyn AddressIndex>>,
     pub(crate) accounts: DevAccounts,
     pub(crate) limits: Limits,
     pub(crate) filters: Filters,
@@ -80,6 +82,13 @@ impl Context {
         self.attestations
             .as_ref()
             .ok_or_else(|| ChainError::Unsupported("this node takes no attestations".into()))
+    }
+
+    /// The index of transactions by address, or -32601.
+    pub(crate) fn index(&self) -> Result<&Arc<dyn AddressIndex>> {
+        self.index.as_ref().ok_or_else(|| {
+            ChainError::Unsupported("this node keeps no index of transactions by address".into())
+        })
     }
 
     /// The rollup side, or -32601.

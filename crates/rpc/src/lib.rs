@@ -18,6 +18,7 @@ mod fees;
 mod filters;
 pub mod http;
 mod logs;
+pub mod ots;
 mod params;
 mod pubsub;
 mod send;
@@ -35,6 +36,7 @@ pub use chain::{
 };
 pub use error::{ChainError, PoolError, Result};
 pub use http::{RestHandler, RestReply};
+pub use ots::AddressIndex;
 pub use server::{Limits, RpcHandle, RpcServer, StartError};
 pub use view::{Block, Log, Receipt, Transaction};
 pub use zks::ZkChain;

@@ -8,8 +8,9 @@ use crate::filters::Filters;
 use crate::http::{RestHandler, RestLayer};
 use crate::pubsub::HexIds;
 use crate::zks::ZkChain;
+use crate::ots::AddressIndex;
 use crate::{
-    attest, debug, dev, eth, execute, fees, filters, logs, pubsub, send, simulate, txpool, zks,
+    attest, debug, dev, eth, execute, fees, filters, logs, ots, pubsub, send, simulate, txpool, zks,
 };
 use jsonrpsee::RpcModule;
 use jsonrpsee::core::RegisterMethodError;
@@ -91,6 +92,7 @@ pub struct RpcServer {
     accounts: DevAccounts,
     limits: Limits,
     rest: Vec<Arc<dyn RestHandler>>,
+    index: Option<Arc<dyn AddressIndex>>,
     cors: bool,
 }
 
@@ -106,6 +108,7 @@ impl RpcServer {
             accounts,
             limits,
             rest: Vec::new(),
+            index: None,
             cors: false,
         }
     }
@@ -144,6 +147,13 @@ impl RpcServer {
     #[must_use]
     pub fn with_rest(mut self, handler: Arc<dyn RestHandler>) -> Self {
         self.rest.push(handler);
+        self
+    }
+
+    /// Answers `ots_searchTransactionsBefore` and `After` from this index.
+    #[must_use]
+    pub fn with_address_index(mut self, index: Arc<dyn AddressIndex>) -> Self {
+        self.index = Some(index);
         self
     }
 
@@ -190,6 +200,7 @@ impl RpcServer {
             dev: self.dev,
             zk: self.zk,
             attestations: self.attestations,
+            index: self.index,
             accounts: self.accounts,
             heavy: Arc::new(Semaphore::new(self.limits.max_executions as usize)),
             permits: self.limits.max_executions,
@@ -210,6 +221,7 @@ impl RpcServer {
             register(&mut module)?;
         }
         debug::register(&mut module)?;
+        ots::register(&mut module)?;
         txpool::register(&mut module)?;
         if has_dev {
             dev::register(&mut module)?;

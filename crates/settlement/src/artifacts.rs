@@ -33,6 +33,11 @@ pub fn artifact(name: &str) -> Result<&'static Artifact, MissingArtifact> {
     all().get(name).ok_or_else(|| MissingArtifact(name.to_owned()))
 }
 
+/// Names of all artifacts that the binary has.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    all().keys().map(String::as_str)
+}
+
 /// Any other JSON file that is committed beside the artifacts.
 ///
 /// # Errors

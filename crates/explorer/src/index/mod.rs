@@ -1,0 +1,113 @@
+//! The explorer's index: what a page needs and the chain's own store cannot answer without a scan.
+//!
+//! It lives in a redb file of its own, built by following the chain, and holds nothing that the chain does not: a file of another version, of
+//! another chain, or of a chain that has other blocks, is deleted and built again. Catching up goes in transactions of at most
+//! [`MAX_BLOCKS`] blocks, so memory is bounded; a kill loses at most what was not yet synced, which is then read again.
+
+mod extract;
+pub mod model;
+mod queries;
+mod tables;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use alloy_primitives::B256;
+use redb::{Database, ReadableDatabase, ReadableTable};
+
+use crate::error::{ExplorerError, Result};
+use tables::{META, META_FORMAT, META_GENESIS, META_HEAD_HASH, META_NEXT, read_u64};
+
+pub(crate) use extract::{NO_CODE, deposit};
+pub use queries::{Page, Totals};
+
+/// Version of the file's format. Another one is built again.
+const FORMAT: u64 = 1;
+/// Bytes of the page cache.
+const CACHE: usize = 64 << 20;
+/// Most blocks that one transaction takes.
+pub const MAX_BLOCKS: u64 = 512;
+/// Most transactions that one transaction takes, when it has at least one block.
+pub const MAX_TXS: usize = 20_000;
+
+/// The index.
+#[derive(Debug)]
+pub struct Index {
+    db: Database,
+    path: PathBuf,
+    next: AtomicU64,
+}
+
+impl Index {
+    /// Opens the index of the chain with this genesis, and makes a new one when the file is not there or not usable.
+    ///
+    /// # Errors
+    /// When the file cannot be created or read.
+    pub fn open(path: impl AsRef<Path>, genesis: B256) -> Result<Self> {
+        let path = path.as_ref();
+        match Self::try_open(path, genesis) {
+            Ok(Some(index)) => return Ok(index),
+            Ok(None) => tracing::info!(path = %path.display(), "the explorer's index is of another chain or version: building it again"),
+            Err(ExplorerError::Open(_, e)) if matches!(*e, redb::DatabaseError::DatabaseAlreadyOpen) => {
+                return Err(ExplorerError::Open(path.to_path_buf(), e));
+            }
+            Err(e) => tracing::warn!(error = %e, "the explorer's index is damaged: building it again"),
+        }
+        if let Err(e) = std::fs::remove_file(path) {
+            return Err(ExplorerError::Io(path.to_path_buf(), e));
+        }
+        Self::try_open(path, genesis)?
+            .ok_or_else(|| ExplorerError::Chain("a new index is of another chain".into()))
+    }
+
+    /// The index in the file; `None` when it is of another version or chain.
+    fn try_open(path: &Path, genesis: B256) -> Result<Option<Self>> {
+        let db = Database::builder()
+            .set_cache_size(CACHE)
+            .create(path)
+            .map_err(|e| ExplorerError::Open(path.to_path_buf(), Box::new(e)))?;
+        let txn = db.begin_write()?;
+        let next = {
+            let mut meta = txn.open_table(META)?;
+            let format = read_u64(&meta, META_FORMAT)?;
+            match format {
+                None => {
+                    meta.insert(META_FORMAT, &FORMAT.to_be_bytes()[..])?;
+                    meta.insert(META_GENESIS, genesis.as_slice())?;
+                }
+                Some(FORMAT) => {
+                    let same = meta.get(META_GENESIS)?.is_some_and(|v| v.value() == genesis.as_slice());
+                    if !same {
+                        return Ok(None);
+                    }
+                }
+                Some(_) => return Ok(None),
+            }
+            read_u64(&meta, META_NEXT)?.unwrap_or(0)
+        };
+        tables::create(&txn)?;
+        txn.commit()?;
+        Ok(Some(Self { db, path: path.to_path_buf(), next: AtomicU64::new(next) }))
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Number of the first block that is not indexed yet.
+    pub fn next_block(&self) -> u64 {
+        self.next.load(Ordering::Acquire)
+    }
+
+    /// Hash of the last indexed block.
+    ///
+    /// # Errors
+    /// A fault of the file.
+    pub fn head_hash(&self) -> Result<Option<B256>> {
+        let txn = self.db.begin_read()?;
+        let meta = txn.open_table(META)?;
+        Ok(meta.get(META_HEAD_HASH)?.and_then(|v| B256::try_from(v.value()).ok()))
+    }
+}
