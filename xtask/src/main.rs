@@ -1,5 +1,6 @@
 //! The project's own tasks: `cargo xtask <task>`.
 
+mod browser;
 mod clients;
 mod contracts;
 mod fuzz;
@@ -20,6 +21,7 @@ const HELP: &str = "cargo xtask <task>
   test               every test: sets up what it needs (Rust, Foundry, clients)
   ci                 test, formatting, clippy, artifacts up to date
   clients [--json] [--built] [--only NAME] [--readme]   the client matrix: stock clients against the real binary
+  browser [--built] [--shots DIR]   the explorer and portal in a headless browser against the real binary
   fuzz [seconds]     every fuzz target for a short while
   statetests [cases [seed]]    random state tests on both chains against Ethereum's executable specification
   contracts build|check|test   Solidity: artifacts from sources, compare with what is committed, Foundry tests
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         ["guest", rest @ ..] => guest::run(rest),
         ["contracts", rest @ ..] => contracts::run(rest),
         ["clients", rest @ ..] => clients::run(rest),
+        ["browser", rest @ ..] => browser::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["statetests", rest @ ..] => statetests::run(rest),
         _ => {

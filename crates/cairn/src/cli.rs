@@ -72,6 +72,9 @@ pub struct UpArgs {
     /// Port of the embedded L1's JSON-RPC
     #[arg(long, default_value_t = 8545)]
     pub l1_port: u16,
+    /// Port of the explorer and portal
+    #[arg(long, default_value_t = 3010)]
+    pub explorer_port: u16,
     /// Use this L1 (an HTTP URL) instead of the embedded one
     #[arg(long, value_name = "URL")]
     pub l1: Option<String>,
@@ -265,7 +268,7 @@ pub struct DoctorArgs {
     #[arg(long, value_name = "URL")]
     pub l1: Option<String>,
     /// Ports that must be free
-    #[arg(long, value_delimiter = ',', default_values_t = [3050, 8545])]
+    #[arg(long, value_delimiter = ',', default_values_t = [3050, 8545, 3010])]
     pub ports: Vec<u16>,
     /// One JSON object a line
     #[arg(long)]

@@ -15,6 +15,7 @@ mod confirmations;
 mod demo;
 mod demo_accounts;
 mod doctor;
+mod explorer;
 mod genesis;
 mod guest;
 mod keys;
@@ -61,7 +62,7 @@ fn main() -> ExitCode {
 fn start_logging(default: &str) {
     use tracing_subscriber::{EnvFilter, fmt};
     let filter = EnvFilter::try_from_env("CAIRN_LOG").unwrap_or_else(|_| {
-        EnvFilter::new(format!("warn,cairn={default},cairn_settlement={default},cairn_sequencer={default},cairn_l1_dev={default}"))
+        EnvFilter::new(format!("warn,cairn={default},cairn_settlement={default},cairn_sequencer={default},cairn_l1_dev={default},cairn_explorer={default}"))
     });
     fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
 }

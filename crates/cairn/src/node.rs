@@ -12,6 +12,7 @@ use std::{
 
 use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::{Address, B256, U256};
+use cairn_explorer::Explorer;
 use cairn_l1_dev::L1Dev;
 use cairn_primitives::{ChainConfig, FeeParams, address};
 use cairn_rpc::{DevAccounts, RpcHandle, RpcServer, zks::BridgeContracts};
@@ -35,6 +36,7 @@ use crate::{
     cli::{DEFAULT_CHAIN_ID, DEFAULT_L1_CHAIN_ID, UpArgs},
     confirmations,
     demo_accounts::{Paymasters, deploy_paymasters},
+    explorer,
     genesis::{self, PredeployError},
     guest,
     keys::{DevKeys, MNEMONIC},
@@ -97,6 +99,9 @@ pub enum NodeError {
     /// The RPC server.
     #[error(transparent)]
     Rpc(#[from] cairn_rpc::StartError),
+    /// The explorer.
+    #[error(transparent)]
+    Explorer(#[from] cairn_explorer::ExplorerError),
     /// Settlement.
     #[error(transparent)]
     Settlement(#[from] SettlementError),
@@ -148,6 +153,8 @@ pub struct NodeConfig {
     pub attesters: Vec<Address>,
     /// Attestations that a batch needs, when the network is created.
     pub attestations: usize,
+    /// Where the explorer listens; `None` runs none.
+    pub explorer_addr: Option<SocketAddr>,
 }
 
 impl NodeConfig {
@@ -166,6 +173,7 @@ impl NodeConfig {
             prove: true,
             attesters: Vec::new(),
             attestations: 1,
+            explorer_addr: None,
         }
     }
 
@@ -182,6 +190,7 @@ impl NodeConfig {
             prove: args.prove,
             attesters: args.attesters.clone(),
             attestations: args.attestations,
+            explorer_addr: Some(SocketAddr::new(args.host, args.explorer_port)),
         }
     }
 }
@@ -194,6 +203,7 @@ pub struct Node {
     embedded_l1: Option<(L1Dev, RpcHandle)>,
     sequencer: Sequencer,
     rpc: RpcHandle,
+    explorer: Option<Explorer>,
     stop: watch::Sender<bool>,
     roles: JoinSet<()>,
     failure: Arc<Mutex<Option<String>>>,
@@ -221,7 +231,7 @@ impl Node {
         };
         let pool = attestation_pool(&keys, &network, &storage);
         let desk = Desk::new(storage.clone(), pool.clone(), network.config.chain_id);
-        let rpc = serve(&config, &keys, &network, &sequencer, desk).await?;
+        let (rpc, explorer) = serve(&config, &keys, &network, &sequencer, &l1, desk).await?;
         let (stop, _) = watch::channel(false);
         let mut node = Self {
             network,
@@ -230,6 +240,7 @@ impl Node {
             embedded_l1,
             sequencer,
             rpc,
+            explorer,
             stop,
             roles: JoinSet::new(),
             failure: Arc::default(),
@@ -280,6 +291,11 @@ impl Node {
         Ok(self.storage().batch_info(number)?.publicInput)
     }
 
+    /// URL of the explorer, where one runs.
+    pub fn explorer_url(&self) -> Option<String> {
+        self.explorer.as_ref().map(Explorer::url)
+    }
+
     /// Fails when a role ended on an error.
     ///
     /// # Errors
@@ -298,6 +314,7 @@ impl Node {
     pub async fn stop(mut self) -> Result<(), NodeError> {
         self.stop.send_replace(true);
         self.rpc.stop();
+        self.explorer = None;
         while self.roles.join_next().await.is_some() {}
         let sequencer = self.sequencer.clone();
         let _ = tokio::task::spawn_blocking(move || sequencer.stop()).await;
@@ -517,8 +534,9 @@ async fn serve(
     keys: &DevKeys,
     network: &Network,
     sequencer: &Sequencer,
+    l1: &L1,
     desk: Desk,
-) -> Result<RpcHandle, NodeError> {
+) -> Result<(RpcHandle, Option<Explorer>), NodeError> {
     let e = &network.ecosystem;
     let bridge = BridgeInfo {
         l1_chain_id: e.l1_chain_id,
@@ -543,9 +561,18 @@ async fn serve(
     };
     let chain = Arc::new(L2Rpc::new(sequencer.clone(), bridge));
     let accounts = DevAccounts::from_signers(keys.rich.clone());
-    let server = RpcServer::new(chain.clone()).with_zk(chain.clone()).with_dev(chain, accounts);
-    let server = server.with_attestations(Arc::new(desk));
-    Ok(server.start(config.l2_addr).await?)
+    let index = explorer::index(config, &chain, sequencer)?;
+    let mut server = RpcServer::new(chain.clone())
+        .with_zk(chain.clone())
+        .with_dev(chain.clone(), accounts)
+        .with_attestations(Arc::new(desk));
+    if let Some(index) = &index {
+        server = server.with_address_index(index.clone());
+    }
+    let rpc = server.start(config.l2_addr).await?;
+    let parts = explorer::Parts { config, keys, network, l2_url: rpc.http_url(), l1: l1.clone() };
+    let explorer = explorer::start(parts, chain, index).await?;
+    Ok((rpc, explorer))
 }
 
 /// `cairn up`: a development network until it is interrupted.
@@ -579,6 +606,7 @@ fn announce(node: &Node, as_json: bool, took: Duration) {
                 "event": "ready", "seconds": took.as_secs_f64(),
                 "l2": { "http": node.l2_url(), "ws": node.l2_ws_url(), "chain_id": n.config.chain_id },
                 "l1": { "http": node.l1_url, "chain_id": n.ecosystem.l1_chain_id },
+                "explorer": node.explorer_url(),
                 "contracts": n.ecosystem, "chain": n.chain,
                 "mnemonic": MNEMONIC, "accounts": accounts,
             })
@@ -588,6 +616,9 @@ fn announce(node: &Node, as_json: bool, took: Duration) {
     say!("Cairn is up ({:.1} s)\n", took.as_secs_f64());
     say!("  rollup  chain id {:<8} {}   {}", n.config.chain_id, node.l2_url(), node.l2_ws_url());
     say!("  L1      chain id {:<8} {}", n.ecosystem.l1_chain_id, node.l1_url);
+    if let Some(url) = node.explorer_url() {
+        say!("  explorer and portal       {url}");
+    }
     say!("\n  bridgehub           {}", n.ecosystem.bridgehub);
     say!("  asset router        {}", n.ecosystem.asset_router);
     say!("  native token vault  {}", n.ecosystem.native_token_vault);

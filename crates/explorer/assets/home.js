@@ -82,8 +82,8 @@ export function batchRow(b, info) {
     p.track(b),
     h("div.batch-facts", null,
       h("span", null, count(b.txs) + (b.txs === 1 ? " transaction" : " transactions") + ", " + range),
-      h("span", null, p.proof(b, info.verifier), b.l1Gas ? " · " + count(b.l1Gas) + " L1 gas" : ""),
-      h("span.batch-links", null, links.length ? ["L1: ", links.map(([name, t], i) => [i ? " · " : "", h("a", { href: "/l1/tx/" + t.hash, title: t.hash }, name)])] : "")));
+      h("span", null, p.proof(b, info.verifier)),
+      h("span.batch-links", null, links.length ? ["L1: ", links.map(([name, t], i) => [i ? " · " : "", h("a", { href: "/l1/tx/" + t.hash, title: t.hash }, name)]), b.l1Gas ? " · " + count(b.l1Gas) + " gas" : ""] : "")));
 }
 
 function blockRow(b) {
@@ -99,7 +99,7 @@ function txRow(t) {
       h("a.row-title.mono", { href: "/tx/" + t.hash, title: t.hash }, t.hash.slice(0, 12) + "…"),
       h("div.row-sub", null, p.time(t.timestamp))),
     h("div.row-mid", null,
-      h("div", null, t.method ? h("span.method", null, t.method) : h("span.faint", null, "transfer")),
+      h("div", null, t.method ? h("span.method", null, t.method) : h("span.faint", null, "ETH transfer")),
       h("div.row-sub", null, p.address(t.from), " → ", t.to ? p.address(t.to, t.toName) : p.address(t.created))),
     h("div.row-end", null, t.ok ? h("span.num", null, ether(t.value, 4)) : p.status("reverted")));
 }

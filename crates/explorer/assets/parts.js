@@ -127,8 +127,8 @@ export function amount(value, meta, places) {
 }
 
 export function card(title, ...children) {
-  const head = title ? [h("div.card-head", null, typeof title === "string" ? h("h2", null, title) : title)] : [];
-  return h("section.card", null, ...head, ...children);
+  const head = typeof title === "string" ? h("div.card-head", null, h("h2", null, title)) : title;
+  return h("section.card", null, head, ...children);
 }
 
 export function heading(title, ...more) {
@@ -197,7 +197,7 @@ export function tabs(path, current, all) {
 
 export const txColumns = (options = {}) => [
   ["Transaction", (t) => h("span.with-dot", null, t.ok ? null : h("span.failed-mark", { title: "Failed", role: "img", "aria-label": "Failed" }, "!"), tx(t.hash))],
-  ["Method", (t) => t.method ? h("span.method", { title: t.method }, t.method) : h("span.faint", null, "transfer")],
+  ["Method", (t) => t.method ? h("span.method", { title: t.method }, t.method) : h("span.faint", null, "ETH transfer")],
   options.address ? ["", (t) => direction(t, options.address), "narrow"] : null,
   ["Block", (t) => block(t.block), "num"],
   ["Age", (t) => time(t.timestamp)],

@@ -21,7 +21,6 @@ pub mod source;
 pub mod trace;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,8 +51,6 @@ const L1_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What an explorer is started with.
 pub struct Config {
-    /// Folder of the index's file.
-    pub data_dir: PathBuf,
     /// Where to listen; port 0 takes a free one.
     pub addr: SocketAddr,
     /// What the pages say of the network.

@@ -11,7 +11,6 @@ use crate::view::{Block, Hex, Receipt, Transaction};
 use alloy_primitives::{Address, B256, Bytes, TxHash, U256};
 use revm::context::{BlockEnv, TxEnv};
 use revm::context_interface::result::{ExecutionResult, HaltReason, ResultAndState};
-use revm::database_interface::DatabaseRef;
 use revm_inspectors::tracing::types::{CallKind, CallTraceNode};
 use revm_inspectors::tracing::{TraceLimitBehavior, TraceLimits, TracingInspector, TracingInspectorConfig};
 use serde::Serialize;

@@ -2,6 +2,7 @@
 
 mod attester;
 mod demo;
+mod explorer;
 mod kill;
 mod prove;
 mod recover;

@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use cairn_primitives::Transaction;
-use cairn_rpc::Chain;
 use serde_json::{Value, json};
 
 use super::{Answer, ApiError, Cost, PageQuery, Shared, work};

@@ -14,7 +14,6 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use cairn_primitives::address;
 use cairn_primitives::config::asset_id;
-use cairn_rpc::ZkChain;
 use cairn_rpc::zks::LogProofMode;
 use cairn_settlement::bindings::{
     Bridgehub, Erc20, FinalizeL1DepositParams, L1NativeTokenVault, L1Nullifier, L2AssetRouter,

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::{Answer, ApiError, Cost, Shared, work};
 use crate::app::{App, parse_address, parse_hash};
 use crate::error::Result;
-use cairn_rpc::Chain;
 
 /// Longest search text.
 const MAX_TEXT: usize = 128;

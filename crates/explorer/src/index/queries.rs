@@ -1,7 +1,7 @@
 //! Pages out of the index. Each is one range read of at most [`MAX_PAGE`] rows, whatever the chain's length.
 
 use alloy_primitives::{Address, B256};
-use redb::{ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata};
+use redb::{ReadOnlyTable, ReadableDatabase, ReadableTableMetadata};
 
 use super::Index;
 use super::model::{
@@ -356,8 +356,8 @@ impl Index {
                 let table = txn.open_table(tables::ADDRESS_DEPOSITS)?;
                 let rows = table.range::<&[u8; 28]>(&first..&last)?.rev().take(limit + 1);
                 rows.map(|row| {
-                    let id = &row?.0.value()[20..];
-                    Ok(id.iter().fold(0, |v, b| v << 8 | u64::from(*b)))
+                    let key = row?.0;
+                    Ok(key.value()[20..].iter().fold(0, |v, b| v << 8 | u64::from(*b)))
                 })
                 .collect::<Result<_>>()?
             }
@@ -496,16 +496,22 @@ impl Index {
             let txn = self.db.begin_read()?;
             let table = txn.open_table(tables::ADDRESS_TXS)?;
             let range = table.range::<&[u8; 32]>(&first..&end)?;
-            let position = |row: Result<(redb::AccessGuard<'_, &[u8; 32]>, redb::AccessGuard<'_, u8>), redb::StorageError>| {
-                let at = TxPos::from_bytes(&row?.0.value()[20..]);
-                Ok((at.block, at.index))
-            };
             let limit = limit.min(MAX_RPC_ROWS);
+            let mut out = Vec::new();
+            let mut take = |key: &[u8; 32]| {
+                let at = TxPos::from_bytes(&key[20..]);
+                out.push((at.block, at.index));
+            };
             if backwards {
-                range.rev().take(limit).map(position).collect()
+                for row in range.rev().take(limit) {
+                    take(row?.0.value());
+                }
             } else {
-                range.take(limit).map(position).collect()
+                for row in range.take(limit) {
+                    take(row?.0.value());
+                }
             }
+            Ok(out)
         };
         read().map_err(|e| cairn_rpc::ChainError::Internal(e.to_string()))
     }
