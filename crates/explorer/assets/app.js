@@ -52,7 +52,7 @@ async function show(quiet) {
     const params = route[0].slice(1).map((x) => encodeURIComponent(x));
     node = await route[1]({
       params, info, signal: abort.signal, query: new URLSearchParams(location.search),
-      leave: (f) => page.leaving.push(f), refresh: () => { if (current === page) show(true); },
+      leave: (f) => page.leaving.push(f), refresh: () => again(page),
     });
   } catch (error) {
     clearTimeout(wait);
@@ -73,15 +73,23 @@ async function show(quiet) {
   replace(main, node);
   if (quiet) {
     [...main.querySelectorAll("details")].forEach((d, i) => { if (open[i]) d.open = true; });
-    const again = focused && at(focused);
-    if (again && again.focus) again.focus({ preventScroll: true });
-  } else {
+    const same = focused && at(focused);
+    if (same && same.focus) same.focus({ preventScroll: true });
+  } else if (before) {
+    // A link was followed: readers and the keyboard go on at the new page. The first page leaves focus where the browser put it.
     main.focus({ preventScroll: true });
     scrollTo(0, 0);
   }
 }
 
+// A fresh copy of the page soon: several wishes are one, so that figures that lag behind each other cannot chase one another.
+function again(page) {
+  if (page.soon || current !== page) return;
+  page.soon = setTimeout(() => { if (current === page) show(true); }, 300);
+}
+
 function end(page) {
+  clearTimeout(page.soon);
   page.leaving.splice(0).forEach((f) => f());
 }
 

@@ -8,7 +8,7 @@ import { wallets, connect, development } from "./wallet.js";
 import { value as bridgeValue } from "./bridge.js";
 
 // What outlives a change of page: who is connected, and what is under way.
-const session = { wallet: null, activities: [] };
+const session = { wallet: null, activities: [], finalizing: new Set() };
 const MAX_ACTIVITIES = 20;
 
 const ACTIONS = {
@@ -140,10 +140,12 @@ async function withdrawals(wallet, signal, refresh, leave) {
     ["Age", (w) => p.time(w.timestamp)],
     ["State", (w) => p.status(w.state)],
     ["", (w) => w.state === "ready" ? h("button.button.small.primary", {
-      type: "button", class: "finalize",
+      type: "button", class: "finalize", disabled: session.finalizing.has(w.hash + w.item),
       onclick: (event) => {
         event.target.disabled = true;
-        start("Finalize a withdrawal", "finalize", wallet, { action: "finalize", from: wallet.account, hash: w.hash, item: w.item });
+        session.finalizing.add(w.hash + w.item);
+        start("Finalize a withdrawal", "finalize", wallet, { action: "finalize", from: wallet.account, hash: w.hash, item: w.item },
+          () => session.finalizing.delete(w.hash + w.item));
       },
     }, "Finalize") : w.l1Tx ? p.l1tx(w.l1Tx) : h("span.faint", null, "–")],
   ], rows));
@@ -165,7 +167,7 @@ async function poll(path, done, every = 700) {
 }
 
 // One thing under way, from the first signature to finality; it shows itself.
-function start(title, action, wallet, wish) {
+function start(title, action, wallet, wish, failed) {
   const list = h("ol.todo");
   const track = h("div.pad-top");
   const status = p.status("waiting", "Working");
@@ -187,6 +189,7 @@ function start(title, action, wallet, wish) {
   run(action, wallet, wish, line, track, mark).catch((error) => {
     for (const item of list.querySelectorAll(".busy")) item.className = "bad";
     list.append(h("li.bad", null, error.message));
+    if (failed) failed();
     mark("failed", "Stopped");
   });
 }

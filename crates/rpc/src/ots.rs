@@ -25,6 +25,8 @@ const MAX_PAGE: u64 = 100;
 const MAX_TRACE_BYTES: usize = 64 << 20;
 /// Share of the execution permits that a trace takes.
 const TRACE_PERMITS: u32 = 4;
+/// Type of a rollup's L1->L2 transactions: their nonce is the place in L1's queue, not the account's.
+const FROM_L1: u8 = 0x7f;
 /// Bytes of the input that lists of transactions show: the selector.
 const SHOWN_INPUT: usize = 4;
 
@@ -237,8 +239,7 @@ pub fn transaction_by_nonce(
     };
     let Some(block) = first_block(chain, head(chain)?, used)? else { return Ok(None) };
     let txs = chain.transactions(BlockRef::Number(block))?.unwrap_or_default();
-    // A priority operation's nonce is its place in L1's queue, not the account's.
-    let found = txs.iter().find(|t| t.from == sender && t.nonce == nonce && t.signature.is_some());
+    let found = txs.iter().find(|t| t.from == sender && t.nonce == nonce && t.ty != FROM_L1);
     Ok(found.map(|t| t.hash))
 }
 
