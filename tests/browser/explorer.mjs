@@ -104,6 +104,7 @@ await step("a deposit is clicked through to finality", async () => {
 await step("send", async () => {
   const before = BigInt(await rpc(network.l2.http, "eth_getBalance", [second, "latest"]));
   await page.getByRole("link", { name: "Send", exact: true }).click();
+  await page.getByText("To another account of this chain.").waitFor();
   await page.locator("#amount").fill("0.5");
   await page.locator("#to").fill(second);
   await page.locator("#go").click();
@@ -138,6 +139,7 @@ await step("a withdrawal is clicked through to the coins on L1", async () => {
 
 let hostile = null;
 let failed = null;
+let moved = null;
 await step("what contracts say of themselves is text, never markup", async () => {
   // The test ERC-20, deployed with a name and symbol that would run if anything took them for HTML; it ends in a mint, and so in a transfer.
   const artifact = JSON.parse(process.env.CAIRN_TOKEN);
@@ -159,14 +161,14 @@ await step("what contracts say of themselves is text, never markup", async () =>
   const mint = "0x40c10f19" + word(first) + word(5n * 10n ** 18n);
   await mined(network.l2.http, await rpc(network.l2.http, "eth_sendTransaction", [{ from: first, to: hostile, data: mint }]));
   const transfer = "0xa9059cbb" + word(second) + word(10n ** 18n);
-  const moved = await mined(network.l2.http, await rpc(network.l2.http, "eth_sendTransaction", [{ from: first, to: hostile, data: transfer }]));
+  moved = (await mined(network.l2.http, await rpc(network.l2.http, "eth_sendTransaction", [{ from: first, to: hostile, data: transfer }]))).transactionHash;
   // One that fails: more than there is, with a gas limit so that nothing is estimated.
   const greedy = "0xa9059cbb" + word(second) + word(10n ** 30n);
   failed = (await mined(network.l2.http, await rpc(network.l2.http, "eth_sendTransaction", [{ from: first, to: hostile, data: greedy, gas: "0x30d40" }]))).transactionHash;
   let alerts = 0;
   page.on("dialog", (dialog) => { alerts++; dialog.dismiss(); });
   await new Promise((done) => setTimeout(done, 500));
-  for (const path of ["/token/" + hostile, "/tokens", "/tx/" + moved.transactionHash, "/address/" + second + "?tab=tokens", "/address/" + second + "?tab=transfers"]) {
+  for (const path of ["/token/" + hostile, "/tokens", "/tx/" + moved, "/address/" + second + "?tab=tokens", "/address/" + second + "?tab=transfers"]) {
     await open(path);
     await page.getByText(HOSTILE).first().waitFor();
   }
@@ -253,6 +255,7 @@ await step("a browser wallet: the network is added, and it signs", async () => {
   await wallet.goto(site + "/portal");
   await wallet.getByRole("button", { name: "Connect Browser wallet" }).click();
   await wallet.getByRole("link", { name: "Send", exact: true }).click();
+  await wallet.getByText("To another account of this chain.").waitFor();
   await wallet.locator("#amount").fill("0.01");
   await wallet.locator("#to").fill(first);
   await wallet.locator("#go").click();
@@ -281,7 +284,7 @@ if (shots) {
     const batches = await json("/batches");
     const final = batches.rows.find((b) => b.status === "finalized").number;
     const deposit = (await json("/deposits")).rows[0].hash;
-    const pages = [["home", "/"], ["batch", "/batch/" + final], ["tx", "/tx/" + deposit], ["trace", "/tx/" + failed + "?tab=trace"], ["failed", "/tx/" + failed], ["logs", "/tx/" + failed.replace(failed, (await json("/txs")).rows.find((t) => t.method === "transfer").hash) + "?tab=logs"], ["address", "/address/" + second], ["token", "/token/" + hostile], ["tokens", "/tokens"], ["blocks", "/blocks"], ["block", "/block/1"], ["bridge", "/bridge"], ["withdrawals", "/bridge?tab=withdrawals"], ["contracts", "/contracts"], ["portal", "/portal"], ["missing", "/tx/0x" + "12".repeat(32)], ["l1", "/l1/tx/" + batches.rows.find((b) => b.commit).commit.hash]];
+    const pages = [["home", "/"], ["batch", "/batch/" + final], ["tx", "/tx/" + deposit], ["trace", "/tx/" + failed + "?tab=trace"], ["failed", "/tx/" + failed], ["logs", "/tx/" + moved + "?tab=logs"], ["address", "/address/" + second], ["token", "/token/" + hostile], ["tokens", "/tokens"], ["blocks", "/blocks"], ["block", "/block/1"], ["bridge", "/bridge"], ["withdrawals", "/bridge?tab=withdrawals"], ["contracts", "/contracts"], ["portal", "/portal"], ["missing", "/tx/0x" + "12".repeat(32)], ["l1", "/l1/tx/" + batches.rows.find((b) => b.commit).commit.hash]];
     for (const [theme, viewport, size] of [["light", DESKTOP, "desktop"], ["dark", DESKTOP, "desktop"], ["light", PHONE, "phone"], ["dark", PHONE, "phone"]]) {
       await page.setViewportSize(viewport);
       await page.emulateMedia({ colorScheme: theme });

@@ -119,7 +119,7 @@ async function form(action, wallet, signal) {
     go.disabled = false;
   }
   return h("form.card.form", { onsubmit: submit, novalidate: true, "aria-label": what.title },
-    h("p.faint", null, "From " + what.from + " to " + what.to + "."),
+    h("p.faint", null, action === "send" ? "To another account of this chain." : "From " + what.from + " to " + what.to + "."),
     h("div.field", null, h("label", { for: "token" }, "Token"), select), otherField,
     h("div.field", null, h("label", { for: "amount" }, "Amount"), amount, have),
     h("div.field", null, h("label", { for: "to" }, action === "send" ? "Recipient" : "Recipient (yourself unless given)"), to),
