@@ -9,8 +9,12 @@ use crate::{
 };
 
 /// Browsers that the test can drive, the first that is there.
-const BROWSERS: [&str; 4] =
-    ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/opt/google/chrome/chrome"];
+const BROWSERS: [&str; 4] = [
+    "/usr/bin/chromium",
+    "/usr/bin/chromium-browser",
+    "/usr/bin/google-chrome",
+    "/opt/google/chrome/chrome",
+];
 
 /// Runs the test: `--built` takes the binary that the last build left beside this one, `--shots DIR` keeps screenshots, `--only TEXT` runs the steps
 /// whose name has that text.

@@ -212,7 +212,17 @@ impl Network {
         let dir = std::env::temp_dir().join(format!("cairn-network-{}", std::process::id()));
         fs::create_dir_all(&dir)?;
         let mut process = Command::new(binary()?)
-            .args(["up", "--json", "--port", "0", "--l1-port", "0", "--explorer-port", "0", "--data-dir"])
+            .args([
+                "up",
+                "--json",
+                "--port",
+                "0",
+                "--l1-port",
+                "0",
+                "--explorer-port",
+                "0",
+                "--data-dir",
+            ])
             .arg(&dir)
             .stdout(Stdio::piped())
             .spawn()?;

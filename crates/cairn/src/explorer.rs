@@ -71,9 +71,9 @@ pub async fn start(
 /// A URL that a browser on this machine can open: nobody connects to the unspecified address.
 fn reachable(url: &str) -> String {
     let unspecified = [IpAddr::from([0, 0, 0, 0]).to_string(), "[::]".to_owned()];
-    unspecified.iter().fold(url.to_owned(), |url, any| {
-        url.replacen(&format!("//{any}:"), "//127.0.0.1:", 1)
-    })
+    unspecified
+        .iter()
+        .fold(url.to_owned(), |url, any| url.replacen(&format!("//{any}:"), "//127.0.0.1:", 1))
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ export async function token({ params, query, signal }) {
   return h("div", null,
     p.heading(t.name || "Nameless token", h("span.faint", null, t.symbol), h("span.method", null, t.kind)),
     h("div.address-line", null, p.address(t.address, null, { full: true }), p.copyable(t.address, "the token's address")),
-    t.l1Token ? null : h("p.faint", null, "What a token calls itself is its own claim. Compare the address."),
+    t.l1Token ? null : h("p.faint.lead", null, "What a token calls itself is its own claim. Compare the address."),
     p.card(null, p.facts([
       ["Supply", t.supply === null || t.supply === undefined ? null : units(t.supply, t.decimals, 12) + " " + t.symbol],
       ["Decimals", String(t.decimals)],

@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { get } from "./api.js";
-import { short, count } from "./format.js";
+import { short, many } from "./format.js";
 import * as p from "./parts.js";
 
 export function value(row) {
@@ -38,7 +38,7 @@ export async function bridge({ query, signal }) {
   const columns = tab === "withdrawals" ? withdrawalColumns : depositColumns;
   const none = tab === "withdrawals" ? "No withdrawals yet" : "No deposits yet";
   return h("div", null,
-    p.heading("Bridge", data.total !== null && data.total !== undefined ? h("span.faint", null, count(data.total) + (tab === "withdrawals" ? " messages to L1" : " deposits")) : null,
+    p.heading("Bridge", data.total !== null && data.total !== undefined ? h("span.faint", null, tab === "withdrawals" ? many(data.total, "message") + " to L1" : many(data.total, "deposit")) : null,
       h("a.button.primary", { href: "/portal" }, "Open the portal")),
     p.tabs("/bridge", tab, [["", "Deposits"], ["withdrawals", "Withdrawals"]]),
     h("div.card", null, data.rows.length ? p.table(tab || "Deposits", columns, data.rows) : p.empty(none)),

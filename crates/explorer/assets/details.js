@@ -306,7 +306,7 @@ export async function l1({ params, signal, leave, refresh, info }) {
   }
   return h("div", null,
     p.heading("L1 transaction", t.status === null ? p.status("waiting") : p.outcome(t.status)),
-    h("p.faint", null, "On the layer that this chain settles on, chain ", h("span.mono", null, info.l1ChainId), "."),
+    h("p.faint.lead", null, "On the layer that this chain settles on, chain ", h("span.mono", null, info.l1ChainId), "."),
     p.card(null, p.facts([
       ["Hash", mono(t.hash, "the hash")],
       ["L1 block", t.block === null ? h("span.faint", null, "waiting") : count(t.block)],

@@ -6,6 +6,10 @@ export function count(n) {
   return n === null || n === undefined ? "–" : number.format(n);
 }
 
+export function many(n, one) {
+  return count(n) + " " + one + (n === 1 ? "" : "s");
+}
+
 export function short(hash, head = 6, tail = 4) {
   if (typeof hash !== "string" || hash.length <= head + tail + 3) return hash || "";
   return hash.slice(0, 2 + head) + "…" + hash.slice(-tail);

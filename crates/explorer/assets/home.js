@@ -2,7 +2,7 @@
 
 import { h, keyed, replace } from "./dom.js";
 import { get, live } from "./api.js";
-import { count, ether } from "./format.js";
+import { count, many, ether } from "./format.js";
 import * as p from "./parts.js";
 
 export async function home({ info, signal, leave }) {
@@ -46,7 +46,7 @@ function draw(node, now) {
     ["Latest block", h("a", { href: "/block/" + now.head }, count(now.head)), now.blocks[0] ? p.time(now.blocks[0].timestamp) : ""],
     ["Transactions", h("a", { href: "/txs" }, count(now.totals.txs)), speed],
     ["Batches finalized", h("a", { href: "/batches" }, count(now.finalized)), "of " + count(now.sealed) + " sealed"],
-    ["Accounts seen", count(now.totals.addresses), count(now.totals.contracts) + " contracts, " + count(now.totals.tokens) + " tokens"],
+    ["Accounts seen", count(now.totals.addresses), many(now.totals.contracts, "contract") + ", " + many(now.totals.tokens, "token")],
   ];
   keyed(node, tiles.map(([name]) => ({ name })), (t) => t.name, (t) => h("div.stat", null, h("dt", null, t.name), h("dd", null, h("span.stat-value"), h("span.stat-more"))));
   tiles.forEach(([, value, more], i) => {
@@ -81,7 +81,7 @@ export function batchRow(b, info) {
       p.status(b.status)),
     p.track(b),
     h("div.batch-facts", null,
-      h("span", null, count(b.txs) + (b.txs === 1 ? " transaction" : " transactions") + ", " + range),
+      h("span", null, many(b.txs, "transaction") + ", " + range),
       h("span", null, p.proof(b, info.verifier)),
       h("span.batch-links", null, links.length ? ["L1: ", links.map(([name, t], i) => [i ? " · " : "", h("a", { href: "/l1/tx/" + t.hash, title: t.hash }, name)]), b.l1Gas ? " · " + count(b.l1Gas) + " gas" : ""] : "")));
 }
@@ -89,7 +89,7 @@ export function batchRow(b, info) {
 function blockRow(b) {
   return h("div.row", null,
     h("div", null, h("a.row-title.num", { href: "/block/" + b.number }, count(b.number)), h("div.row-sub", null, p.time(b.timestamp))),
-    h("div.row-mid", null, b.txs === 1 ? "1 transaction" : count(b.txs) + " transactions", h("div.row-sub", null, count(b.gasUsed) + " gas")),
+    h("div.row-mid", null, many(b.txs, "transaction"), h("div.row-sub", null, count(b.gasUsed) + " gas")),
     p.status(b.status));
 }
 

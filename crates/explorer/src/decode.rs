@@ -299,9 +299,9 @@ fn abi_of(name: &str) -> Option<JsonAbi> {
 }
 
 fn show_params(params: &[Param], values: &[DynSolValue], budget: &mut usize) -> Value {
-    let shown = params.iter().zip(values).map(|(p, v)| {
-        json!({ "name": p.name, "type": p.ty, "value": show(&p.components, v, budget) })
-    });
+    let shown = params.iter().zip(values).map(
+        |(p, v)| json!({ "name": p.name, "type": p.ty, "value": show(&p.components, v, budget) }),
+    );
     Value::Array(shown.collect())
 }
 
@@ -330,9 +330,9 @@ fn show(components: &[Param], value: &DynSolValue, budget: &mut usize) -> Value 
             }
             Value::Array(out)
         }
-        DynSolValue::Tuple(values) => show_params(components, values, budget),
-        #[allow(unreachable_patterns, reason = "another crate's feature adds a variant")]
-        _ => Value::from("?"),
+        DynSolValue::Tuple(values) | DynSolValue::CustomStruct { tuple: values, .. } => {
+            show_params(components, values, budget)
+        }
     }
 }
 
@@ -388,6 +388,27 @@ mod tests {
         assert!(shown.as_array().unwrap().len() <= 10);
         let long = DynSolValue::Bytes(vec![0xab; 1 << 20]);
         assert!(plain(&show(&[], &long, &mut MAX_VALUES.clone())).len() < 3_000);
+    }
+
+    #[test]
+    fn structs_are_shown_field_by_field() {
+        let decoder = Decoder::l1(&[(Address::repeat_byte(3), "L1Nullifier")]);
+        let selector = cairn_settlement::bindings::L1Nullifier::finalizeDepositCall::SELECTOR;
+        type Words = (U256, U256, U256, Address, u16, Bytes, Vec<B256>);
+        let params: Words = (
+            U256::from(271),
+            U256::from(4),
+            U256::ZERO,
+            Address::ZERO,
+            0,
+            Bytes::new(),
+            Vec::new(),
+        );
+        let input = [&selector[..], &(params,).abi_encode_params()].concat();
+        let call = decoder.call(Some(Address::repeat_byte(3)), &input).unwrap();
+        let fields = &call["args"][0]["value"];
+        assert_eq!((&fields[0]["name"], &fields[0]["value"]), (&json!("chainId"), &json!("271")));
+        assert_eq!(fields[1]["value"], "4");
     }
 
     #[test]

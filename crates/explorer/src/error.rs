@@ -15,7 +15,9 @@ pub type Result<T, E = ExplorerError> = core::result::Result<T, E>;
 #[derive(Debug, Error)]
 pub enum ExplorerError {
     /// The index's file.
-    #[error("the explorer's index {0}: {1}. It holds nothing that the chain does not: delete it, and it is built again")]
+    #[error(
+        "the explorer's index {0}: {1}. It holds nothing that the chain does not: delete it, and it is built again"
+    )]
     Open(PathBuf, #[source] Box<redb::DatabaseError>),
     /// A file operation on it.
     #[error("the explorer's index {0}: {1}")]
@@ -39,7 +41,9 @@ pub enum ExplorerError {
     #[error(transparent)]
     L1(#[from] L1Error),
     /// The address cannot be bound.
-    #[error("the explorer cannot listen on {0}: {1}. Is the port in use? Choose another one with --explorer-port")]
+    #[error(
+        "the explorer cannot listen on {0}: {1}. Is the port in use? Choose another one with --explorer-port"
+    )]
     Bind(SocketAddr, #[source] std::io::Error),
 }
 

@@ -220,8 +220,8 @@ async fn consumed_message(
     hash: B256,
 ) -> Result<Option<(u64, u64)>> {
     use alloy_consensus::Transaction as _;
-    let tx = l1
-        .read("eth_getTransactionByHash", move |p| async move {
+    let tx =
+        l1.read("eth_getTransactionByHash", move |p| async move {
             p.get_transaction_by_hash(hash).await
         })
         .await?;

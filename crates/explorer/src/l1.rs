@@ -41,8 +41,8 @@ pub async fn transaction(
     chain: Address,
     hash: B256,
 ) -> Result<Option<Value>> {
-    let tx = l1
-        .read("eth_getTransactionByHash", move |p| async move {
+    let tx =
+        l1.read("eth_getTransactionByHash", move |p| async move {
             p.get_transaction_by_hash(hash).await
         })
         .await?;
@@ -97,8 +97,8 @@ pub async fn transaction(
 /// # Errors
 /// L1's.
 pub async fn proof_bytes(l1: &L1, hash: B256) -> Result<Option<usize>> {
-    let tx = l1
-        .read("eth_getTransactionByHash", move |p| async move {
+    let tx =
+        l1.read("eth_getTransactionByHash", move |p| async move {
             p.get_transaction_by_hash(hash).await
         })
         .await?;
@@ -114,8 +114,12 @@ pub async fn verifier(l1: &L1, chain: Address) -> Result<Value> {
     let verifier = l1.call(chain, ZKChain::getVerifierCall {}).await?;
     // What answers to `threshold` counts attesters; what does not, checks proofs.
     match l1.call(verifier, AttestationVerifier::thresholdCall {}).await {
-        Ok(k) => Ok(json!({ "kind": "attesters", "threshold": k.to_string(), "address": verifier })),
-        Err(e) if e.is_transient() && !matches!(e, cairn_settlement::l1::L1Error::Nonsense { .. }) => {
+        Ok(k) => {
+            Ok(json!({ "kind": "attesters", "threshold": k.to_string(), "address": verifier }))
+        }
+        Err(e)
+            if e.is_transient() && !matches!(e, cairn_settlement::l1::L1Error::Nonsense { .. }) =>
+        {
             Err(e.into())
         }
         Err(_) => Ok(json!({ "kind": "validity-proof", "address": verifier })),

@@ -75,7 +75,11 @@ pub struct Node {
 ///
 /// # Errors
 /// When the file cannot be made or read.
-pub fn open_index(data_dir: &std::path::Path, chain: Arc<dyn Chain>, storage: &Storage) -> Result<Arc<Index>> {
+pub fn open_index(
+    data_dir: &std::path::Path,
+    chain: Arc<dyn Chain>,
+    storage: &Storage,
+) -> Result<Arc<Index>> {
     let path = data_dir.join(INDEX_FILE);
     let genesis = storage.block_hash(0)?.unwrap_or(B256::ZERO);
     let source = NodeSource { storage: storage.clone(), chain };

@@ -6,10 +6,10 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rpc_types::TransactionRequest;
 use alloy_serde::OtherFields;
 use alloy_sol_types::{SolCall, sol};
+use cairn_primitives::L2ToL1Log;
 use cairn_primitives::{PriorityTx, Transaction};
 use cairn_rpc::{BlockRef, CallPurpose, CallRequest, Chain};
 use cairn_storage::{LogRecord, Storage};
-use cairn_primitives::L2ToL1Log;
 
 use crate::error::{ExplorerError, Result};
 use crate::index::model::{TokenMeta, clean_text};

@@ -47,11 +47,8 @@ fn call(node: revm_inspectors::tracing::types::CallTraceNode, decoder: &Decoder)
         None => t.status.map_or_else(|| "failed".to_owned(), |s| format!("{s:?}")),
     });
     let decoded = if create { None } else { decoder.call(Some(t.address), &t.data) };
-    let output = if create || !t.success {
-        None
-    } else {
-        decoder.output(t.address, &t.data, &t.output)
-    };
+    let output =
+        if create || !t.success { None } else { decoder.output(t.address, &t.data, &t.output) };
     json!({
         "depth": t.depth, "kind": t.kind.to_str(), "from": t.caller, "to": t.address,
         "value": t.value.to_string(), "gasUsed": t.gas_used, "ok": t.success, "error": error,

@@ -190,7 +190,11 @@ fn pages_come_from_the_index_at_100_000_blocks() {
     let index = Index::open(dir.path().join("x.redb"), B256::ZERO).unwrap();
     let started = Instant::now();
     follow(&index, &chain);
-    println!("100,000 blocks, {} transactions indexed in {:?}", index.totals().unwrap().txs, started.elapsed());
+    println!(
+        "100,000 blocks, {} transactions indexed in {:?}",
+        index.totals().unwrap().txs,
+        started.elapsed()
+    );
     let mut worst = Duration::ZERO;
     for i in 0..200 {
         let account = chain.account(i * 5);

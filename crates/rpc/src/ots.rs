@@ -3,7 +3,9 @@
 //! Everything but the search by address is answered from the chain itself: who created a contract and which transaction used a nonce are found by
 //! bisection over the state of the past. The search needs an [`AddressIndex`]; without one it answers -32601.
 
-use crate::chain::{BlockRef, Chain, NamedBlock, ReplayTarget, RpcInspector, StateView, TracedTx, TxTracer};
+use crate::chain::{
+    BlockRef, Chain, NamedBlock, ReplayTarget, RpcInspector, StateView, TracedTx, TxTracer,
+};
 use crate::context::{Context, Module, Registered, heavy, quick, weighted};
 use crate::error::{ChainError, Result};
 use crate::params::Args;
@@ -12,7 +14,9 @@ use alloy_primitives::{Address, B256, Bytes, TxHash, U256};
 use revm::context::{BlockEnv, TxEnv};
 use revm::context_interface::result::{ExecutionResult, HaltReason, ResultAndState};
 use revm_inspectors::tracing::types::{CallKind, CallTraceNode};
-use revm_inspectors::tracing::{TraceLimitBehavior, TraceLimits, TracingInspector, TracingInspectorConfig};
+use revm_inspectors::tracing::{
+    TraceLimitBehavior, TraceLimits, TracingInspector, TracingInspectorConfig,
+};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::ops::ControlFlow;
@@ -33,7 +37,12 @@ const SHOWN_INPUT: usize = 4;
 /// Transactions of an address, by position `(block, index)`. Both directions are bounded by `limit`.
 pub trait AddressIndex: Send + Sync + 'static {
     /// Positions before block `before` (from the newest where it is `None`), newest first.
-    fn before(&self, address: Address, before: Option<u64>, limit: usize) -> Result<Vec<(u64, u32)>>;
+    fn before(
+        &self,
+        address: Address,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<(u64, u32)>>;
 
     /// Positions after block `after`, oldest first.
     fn after(&self, address: Address, after: u64, limit: usize) -> Result<Vec<(u64, u32)>>;

@@ -6,9 +6,9 @@ use crate::chain::{Chain, DevChain};
 use crate::context::{Context, Module};
 use crate::filters::Filters;
 use crate::http::{RestHandler, RestLayer};
+use crate::ots::AddressIndex;
 use crate::pubsub::HexIds;
 use crate::zks::ZkChain;
-use crate::ots::AddressIndex;
 use crate::{
     attest, debug, dev, eth, execute, fees, filters, logs, ots, pubsub, send, simulate, txpool, zks,
 };

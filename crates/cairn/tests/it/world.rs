@@ -73,7 +73,19 @@ impl Up {
     /// As [`Self::start`], with more options.
     pub fn start_with(dir: &Path, l1: Option<&str>, options: &[&str]) -> Self {
         let mut command = cairn();
-        command.args(["up", "--json", "--port", "0", "--l1-port", "0", "--explorer-port", "0", "--data-dir"]).arg(dir);
+        command
+            .args([
+                "up",
+                "--json",
+                "--port",
+                "0",
+                "--l1-port",
+                "0",
+                "--explorer-port",
+                "0",
+                "--data-dir",
+            ])
+            .arg(dir);
         if let Some(url) = l1 {
             command.args(["--l1", url]);
         }

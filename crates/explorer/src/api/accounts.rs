@@ -57,7 +57,11 @@ pub(super) async fn address(State(app): State<Shared>, Path(text): Path<String>)
 }
 
 /// An account's code, who created it, and what it delegates to (EIP-7702).
-fn code(app: &crate::app::App, address: Address, hash: alloy_primitives::B256) -> crate::Result<Value> {
+fn code(
+    app: &crate::app::App,
+    address: Address,
+    hash: alloy_primitives::B256,
+) -> crate::Result<Value> {
     let bytes = app.storage.state()?.code(hash)?.unwrap_or_default();
     let delegate = (bytes.len() == 23 && bytes.starts_with(&[0xef, 0x01, 0x00]))
         .then(|| Address::from_slice(&bytes[3..]));

@@ -49,11 +49,8 @@ pub(super) async fn serve(uri: Uri, headers: HeaderMap) -> Response {
 fn file(kind: &'static str, body: &'static [u8], headers: &HeaderMap) -> Response {
     let tag = format!("\"{:x}\"", alloy_primitives::keccak256(body));
     let same = headers.get(IF_NONE_MATCH).is_some_and(|v| v.as_bytes() == tag.as_bytes());
-    let mut response = if same {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        body.into_response()
-    };
+    let mut response =
+        if same { StatusCode::NOT_MODIFIED.into_response() } else { body.into_response() };
     let out = response.headers_mut();
     out.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     out.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -77,7 +74,14 @@ mod tests {
         }
         for (name, _, body) in FILES {
             let text = std::str::from_utf8(body).unwrap();
-            for forbidden in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"] {
+            for forbidden in [
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacentHTML",
+                "document.write",
+                "eval(",
+                "new Function",
+            ] {
                 assert!(!text.contains(forbidden), "{name} uses {forbidden}");
             }
             for (number, line) in text.lines().enumerate() {

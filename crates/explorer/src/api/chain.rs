@@ -161,11 +161,8 @@ fn included(app: &App, s: &Stored) -> Result<Value> {
     row["extra"] = json!(app.chain.transaction(s.tx.hash)?.map(|t| t.extra));
     if let Transaction::Priority(op) = tx {
         let deposit = crate::index::deposit(op);
-        let deposit = crate::index::model::DepositRecord {
-            at: Some(s.at),
-            success: r.success,
-            ..deposit
-        };
+        let deposit =
+            crate::index::model::DepositRecord { at: Some(s.at), success: r.success, ..deposit };
         row["deposit"] = app.deposit_row(&deposit)?;
         row["deposit"]["minted"] = json!(op.to_mint.to_string());
         row["deposit"]["refundRecipient"] = json!(op.refund_recipient);
@@ -175,7 +172,8 @@ fn included(app: &App, s: &Stored) -> Result<Value> {
 
 pub(super) async fn trace(State(app): State<Shared>, Path(hash): Path<String>) -> Answer {
     let hash = parse_hash(&hash).ok_or_else(|| ApiError::bad("not a transaction hash"))?;
-    let trace = work(&app, Cost::Executes, move |app| calls::trace(&*app.chain, &app.decoder, hash));
+    let trace =
+        work(&app, Cost::Executes, move |app| calls::trace(&*app.chain, &app.decoder, hash));
     trace.await.map(Json)
 }
 

@@ -98,7 +98,8 @@ where
     F: FnOnce(&App) -> Result<T, ExplorerError> + Send + 'static,
 {
     let gate = if cost == Cost::Reads { &app.work } else { &app.executions };
-    let busy = || ApiError(StatusCode::SERVICE_UNAVAILABLE, "the explorer is busy; try again".into());
+    let busy =
+        || ApiError(StatusCode::SERVICE_UNAVAILABLE, "the explorer is busy; try again".into());
     let permit = tokio::time::timeout(PATIENCE, gate.clone().acquire_owned()).await;
     let permit = permit.map_err(|_| busy())?.map_err(|_| busy())?;
     let app = app.clone();
@@ -170,10 +171,7 @@ pub(crate) fn router(app: Shared, live: Arc<Live>) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(axum::Extension(live))
         .with_state(app);
-    Router::new()
-        .nest("/api", api)
-        .fallback(get(assets::serve))
-        .layer(middleware::from_fn(headers))
+    Router::new().nest("/api", api).fallback(get(assets::serve)).layer(middleware::from_fn(headers))
 }
 
 /// Security headers on everything, and no caching of what has not said otherwise.

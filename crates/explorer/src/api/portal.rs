@@ -353,8 +353,7 @@ pub(super) async fn dev_send(
         _ => return Err(ApiError::bad("`layer` is l1 or l2")),
     };
     let url = url.parse().map_err(|_| ApiError::bad("this layer has no URL"))?;
-    let provider =
-        ProviderBuilder::new().wallet(EthereumWallet::from(signer)).connect_http(url);
+    let provider = ProviderBuilder::new().wallet(EthereumWallet::from(signer)).connect_http(url);
     let request = TransactionRequest::default()
         .with_from(wish.from)
         .with_to(wish.to)

@@ -79,7 +79,11 @@ fn tokens(app: &App, text: &str, out: &mut Vec<Value>) -> Result<()> {
             let (name, symbol) = (&token.meta.name, &token.meta.symbol);
             let hit = name.to_lowercase().contains(text) || symbol.to_lowercase().contains(text);
             if hit && out.len() < MAX_RESULTS {
-                out.push(result("Token", format!("{symbol} · {name}"), format!("/token/{address}")));
+                out.push(result(
+                    "Token",
+                    format!("{symbol} · {name}"),
+                    format!("/token/{address}"),
+                ));
             }
         }
         before = page.next;

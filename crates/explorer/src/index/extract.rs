@@ -262,10 +262,7 @@ mod tests {
             // None of these is a transfer: too little data, too few topics, lengths that lie.
             log(vec![erc20, word(a), word(b)], vec![0; 31]),
             log(vec![erc20, word(a)], vec![0; 32]),
-            log(
-                vec![TransferBatch::SIGNATURE_HASH, word(a), word(a), word(b)],
-                vec![0xff; 64],
-            ),
+            log(vec![TransferBatch::SIGNATURE_HASH, word(a), word(a), word(b)], vec![0xff; 64]),
             log(vec![], vec![]),
         ];
         let found = extract(&tx, TxPos { block: 1, index: 0 });
@@ -292,16 +289,19 @@ mod tests {
         message.extend_from_slice(receiver.as_slice());
         message.extend_from_slice(&U256::from(77).to_be_bytes::<32>());
         let mut tx = plain_tx();
-        let log = |sender| L2ToL1Log { shard_id: 0, is_service: true, tx_number: 0, sender, key: B256::ZERO, value: B256::ZERO };
-        
+        let log = |sender| L2ToL1Log {
+            shard_id: 0,
+            is_service: true,
+            tx_number: 0,
+            sender,
+            key: B256::ZERO,
+            value: B256::ZERO,
+        };
+
         tx.l2_to_l1 = vec![log(address::BOOTLOADER), log(address::L1_MESSENGER)];
         tx.logs = vec![LogRecord {
             address: address::L1_MESSENGER,
-            topics: vec![
-                L1MessageSent::SIGNATURE_HASH,
-                word(address::BASE_TOKEN),
-                B256::ZERO,
-            ],
+            topics: vec![L1MessageSent::SIGNATURE_HASH, word(address::BASE_TOKEN), B256::ZERO],
             data: (Bytes::from(message),).abi_encode_params().into(),
         }];
         let found = extract(&tx, TxPos { block: 3, index: 1 });

@@ -48,11 +48,17 @@ impl Index {
         let path = path.as_ref();
         match Self::try_open(path, genesis) {
             Ok(Some(index)) => return Ok(index),
-            Ok(None) => tracing::info!(path = %path.display(), "the explorer's index is of another chain or version: building it again"),
-            Err(ExplorerError::Open(_, e)) if matches!(*e, redb::DatabaseError::DatabaseAlreadyOpen) => {
+            Ok(None) => {
+                tracing::info!(path = %path.display(), "the explorer's index is of another chain or version: building it again")
+            }
+            Err(ExplorerError::Open(_, e))
+                if matches!(*e, redb::DatabaseError::DatabaseAlreadyOpen) =>
+            {
                 return Err(ExplorerError::Open(path.to_path_buf(), e));
             }
-            Err(e) => tracing::warn!(error = %e, "the explorer's index is damaged: building it again"),
+            Err(e) => {
+                tracing::warn!(error = %e, "the explorer's index is damaged: building it again")
+            }
         }
         if let Err(e) = std::fs::remove_file(path) {
             return Err(ExplorerError::Io(path.to_path_buf(), e));
@@ -77,7 +83,8 @@ impl Index {
                     meta.insert(META_GENESIS, genesis.as_slice())?;
                 }
                 Some(FORMAT) => {
-                    let same = meta.get(META_GENESIS)?.is_some_and(|v| v.value() == genesis.as_slice());
+                    let same =
+                        meta.get(META_GENESIS)?.is_some_and(|v| v.value() == genesis.as_slice());
                     if !same {
                         return Ok(None);
                     }

@@ -8,7 +8,9 @@ use super::model::{
     AddressRecord, ContractRecord, DepositRecord, ItemPos, L1Deposit, TokenRecord, TransferRecord,
     TxPos, WithdrawalRecord,
 };
-use super::tables::{self, META, META_TRANSFERS, decode, item_key, join, pair_key, read_u64, tx_key};
+use super::tables::{
+    self, META, META_TRANSFERS, decode, item_key, join, pair_key, read_u64, tx_key,
+};
 use crate::error::Result;
 
 /// Most rows of a page.
@@ -258,8 +260,7 @@ impl Index {
     ) -> Result<Page<(Address, TokenRecord), u64>> {
         let limit = limited(limit);
         let txn = self.db.begin_read()?;
-        let (list, table) =
-            (txn.open_table(tables::TOKEN_LIST)?, txn.open_table(tables::TOKENS)?);
+        let (list, table) = (txn.open_table(tables::TOKEN_LIST)?, txn.open_table(tables::TOKENS)?);
         let mut rows = Vec::new();
         for row in list.range(..before.unwrap_or(u64::MAX))?.rev().take(limit + 1) {
             let (number, address) = row?;
@@ -467,7 +468,12 @@ impl cairn_rpc::AddressIndex for Index {
         limit: usize,
     ) -> cairn_rpc::error::Result<Vec<(u64, u32)>> {
         let end = before.map_or(LAST_TX, |block| TxPos { block, index: 0 });
-        self.positions(tx_key(address, TxPos { block: 0, index: 0 }), tx_key(address, end), true, limit)
+        self.positions(
+            tx_key(address, TxPos { block: 0, index: 0 }),
+            tx_key(address, end),
+            true,
+            limit,
+        )
     }
 
     fn after(

@@ -92,7 +92,10 @@ pub(crate) fn create(txn: &WriteTransaction) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn read_u64(meta: &impl ReadableTable<&'static str, Bytes>, key: &str) -> Result<Option<u64>> {
+pub(crate) fn read_u64(
+    meta: &impl ReadableTable<&'static str, Bytes>,
+    key: &str,
+) -> Result<Option<u64>> {
     let value = meta.get(key)?;
     Ok(value.and_then(|v| v.value().try_into().ok().map(u64::from_be_bytes)))
 }
