@@ -151,10 +151,9 @@ impl Storage {
         check_priority_ops(&txn, &commit.priority_ops)?;
         write_block(&txn, commit)?;
         apply_diff(&txn, header.number, &commit.diff)?;
-        // Whoever finds a receipt of this block must find the head there too, so nobody reads the old head once the block is visible.
-        let mut head = self.inner.head.write();
         txn.commit()?;
-        *head = Some(Arc::new(commit.block.clone()));
+        // Look-ups by hash show nothing above the head, so that whoever finds a receipt finds its head too; nobody waits for the disk.
+        *self.inner.head.write() = Some(Arc::new(commit.block.clone()));
         Ok(())
     }
 
@@ -187,7 +186,8 @@ impl Storage {
     /// A fault of the database.
     pub fn block_number(&self, hash: B256) -> Result<Option<u64>> {
         let txn = self.inner.chain.begin_read()?;
-        Ok(txn.open_table(BLOCK_BY_HASH)?.get(&hash.0)?.map(|v| v.value()))
+        let number = txn.open_table(BLOCK_BY_HASH)?.get(&hash.0)?.map(|v| v.value());
+        Ok(number.filter(|n| *n <= self.head_number()))
     }
 
     /// Hash of a block.
@@ -214,6 +214,7 @@ impl Storage {
     pub fn tx_location(&self, hash: B256) -> Result<Option<TxLocation>> {
         let txn = self.inner.chain.begin_read()?;
         let at = txn.open_table(TX_BY_HASH)?.get(&hash.0)?.map(|v| v.value());
+        let at = at.filter(|(block, _)| *block <= self.head_number());
         Ok(at.map(|(block, index)| TxLocation { block, index }))
     }
 
