@@ -225,7 +225,8 @@ impl<'a> Maker<'a> {
     /// Sends every lane's transactions in order, the lanes side by side.
     async fn send(&self, lanes: &[Vec<(B256, Bytes)>]) -> Outcome<()> {
         let mut tasks = tokio::task::JoinSet::new();
-        for lane in lanes.iter().cloned() {
+        for lane in lanes {
+            let lane = lane.clone();
             let provider = self.rpc.provider().clone();
             tasks.spawn(async move {
                 for (_, raw) in &lane {

@@ -48,9 +48,12 @@ impl Default for MempoolLimits {
     }
 }
 
+/// From a witness to the public input, or why there is none.
+type RunWitness = dyn Fn(&[u8]) -> Result<B256, String> + Send + Sync;
+
 /// A run of the program that will be proven, without proving: from a witness to the public input.
 #[derive(Clone)]
-pub struct ProofRun(Arc<dyn Fn(&[u8]) -> Result<B256, String> + Send + Sync>);
+pub struct ProofRun(Arc<RunWitness>);
 
 impl ProofRun {
     /// From a function that says why there would be no proof.

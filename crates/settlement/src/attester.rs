@@ -1,6 +1,10 @@
 //! Attesters: independent parties that re-execute a batch from its witness, check that L1 holds its data, and sign the public input.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
 
 use alloy_primitives::{Address, B256, Bytes, Signature};
 use alloy_signer::SignerSync;
@@ -254,19 +258,22 @@ impl AttestationPool {
         public_input: B256,
     ) -> Result<&'a mut Signatures, SourceError> {
         let key = (number, public_input);
-        if !kept.contains_key(&key) {
-            let bytes = self.store.load(number, public_input)?.unwrap_or_default();
-            // What does not hold any more (other attesters by now) is left out.
-            let valid = |s: &[u8]| Some((self.signer(public_input, s).ok()?, s.to_vec().into()));
-            kept.insert(key, bytes.chunks(SIGNATURE).filter_map(valid).collect());
-            while kept.len() > MAX_KEPT {
-                // Any but the one asked for: the store has them all.
-                let other = kept.keys().rev().find(|k| **k != key).copied();
-                let Some(other) = other else { break };
-                kept.remove(&other);
+        while kept.len() > MAX_KEPT {
+            // Any but the one asked for: the store has them all.
+            let other = kept.keys().rev().find(|k| **k != key).copied();
+            let Some(other) = other else { break };
+            kept.remove(&other);
+        }
+        match kept.entry(key) {
+            Entry::Occupied(found) => Ok(found.into_mut()),
+            Entry::Vacant(place) => {
+                let bytes = self.store.load(number, public_input)?.unwrap_or_default();
+                // What does not hold any more (other attesters by now) is left out.
+                let valid =
+                    |s: &[u8]| Some((self.signer(public_input, s).ok()?, s.to_vec().into()));
+                Ok(place.insert(bytes.chunks(SIGNATURE).filter_map(valid).collect()))
             }
         }
-        Ok(kept.entry(key).or_default())
     }
 
     /// Refusals of the verifier contract, with the first batch of the range.

@@ -127,7 +127,7 @@ fn opcodes() -> Vec<Pattern> {
         ("push1 pop", "600150".repeat(100)),
         ("push32 pop", format!("{wide}50").repeat(50)),
         ("pc pop", "5850".repeat(100)),
-        ("dup swap pop", format!("5f5f{}5050", "8090".repeat(1))),
+        ("dup swap pop", "5f5f80905050".to_owned()),
         ("add", "6001600101 50".replace(' ', "")),
         ("mul wide", format!("{wide}{wide}0250")),
         ("div wide", format!("{odd}{wide}0450")),

@@ -39,7 +39,11 @@ async fn the_explorer_shows_the_chain_and_survives_a_kill() {
     // An ERC-20 whose name is markup, made by a transaction, with a transfer.
     let name = "<img src=x onerror=alert(1)>";
     let token = artifact("TestERC20").unwrap();
-    let arguments = alloy_sol_types::SolValue::abi_encode_params(&(name, "X", 18u8));
+    let arguments = alloy_sol_types::SolValue::abi_encode_params(&(
+        name,
+        "X",
+        alloy_primitives::U256::from(18),
+    ));
     let data = [&token.bytecode[..], &arguments[..]].concat().into();
     let made = wallet.send(Send { what: "token".into(), data, ..Send::default() }).await.unwrap();
     let token = made.contract_address.unwrap();
