@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // Compiles src/ with npm solc and writes artifacts/<Name>.json, one per contract that is deployed or read by the Rust side.
+// `src/l1/verifier` is arithmetic from end to end and is compiled for speed, by way of the intermediate representation; all else for size.
 // `--check` compiles and compares instead of writing. The output depends only on the sources and the locked packages.
 import { createRequire } from 'node:module';
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,13 +20,20 @@ function sources(dir) {
     .flatMap((e) => (e.isDirectory() ? sources(join(dir, e.name)) : e.name.endsWith('.sol') ? [join(dir, e.name)] : []));
 }
 
+const fast = { ...settings, viaIR: true, optimizer: { ...settings.optimizer, runs: 1000000 } };
+const isFast = (file) => file.startsWith('src/l1/verifier/');
+
 function compile() {
+  return { ...compileWith(settings, () => true), ...compileWith(fast, isFast) };
+}
+
+function compileWith(settings, wanted) {
   const input = { language: 'Solidity', sources: {}, settings };
-  for (const file of sources(join(root, 'src'))) {
+  for (const file of sources(join(root, 'src')).filter((f) => wanted(relative(root, f)))) {
     input.sources[relative(root, file)] = { content: readFileSync(file, 'utf8') };
   }
   for (const path of Object.keys(contracts)) {
-    if (path.startsWith('@')) input.sources[path] = { content: readFileSync(require.resolve(path), 'utf8') };
+    if (path.startsWith('@') && wanted(path)) input.sources[path] = { content: readFileSync(require.resolve(path), 'utf8') };
   }
   const findImport = (path) => {
     try {

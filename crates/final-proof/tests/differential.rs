@@ -1,0 +1,310 @@
+//! The native verifier and the contract accept the same proofs.
+
+mod common;
+
+use alloy_primitives::{B256, keccak256};
+use cairn_final_proof::codec::Layout;
+use cairn_final_proof::statement::{limbs, public_values, range_hash};
+use cairn_final_proof::{F, Params, prove_final, verify_final};
+use common::evm::{Contract, Verdict, calldata};
+use common::{CHEAP, SMALL, Sample, sample};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::sync::OnceLock;
+
+/// Digest of the small key's description.
+const FROZEN_DIGEST: &str = "";
+const MODULUS: u32 = 0x7f00_0001;
+
+struct Setup {
+    sample: Sample,
+    contract: Contract,
+    inputs: Vec<B256>,
+    proof: Vec<u8>,
+}
+
+fn program_id() -> B256 {
+    keccak256("program")
+}
+
+fn make(heights: [usize; 4], params: Params) -> Setup {
+    let inputs = vec![B256::repeat_byte(7), keccak256("second")];
+    let sample = sample(heights, params, &public_values(&program_id(), &inputs));
+    let proof = prove_final(&sample.key, &sample.traces, &sample.publics).unwrap();
+    let contract = Contract::deploy(&sample.key, program_id());
+    Setup { sample, contract, inputs, proof }
+}
+
+fn small() -> &'static Setup {
+    static SMALL_SETUP: OnceLock<Setup> = OnceLock::new();
+    SMALL_SETUP.get_or_init(|| make(SMALL, CHEAP))
+}
+
+impl Setup {
+    fn native(&self, proof: &[u8]) -> bool {
+        let publics = public_values(&program_id(), &self.inputs);
+        verify_final(&self.sample.key, &publics, proof).is_ok()
+    }
+
+    /// Both refuse.
+    fn refused(&self, proof: &[u8], what: &str) {
+        assert!(!self.native(proof), "the native verifier accepts: {what}");
+        let verdict = self.contract.verify(&self.inputs, proof);
+        assert!(matches!(verdict, Verdict::Refused(_)), "the contract accepts: {what}");
+    }
+}
+
+#[test]
+fn honest_proofs_are_accepted_by_both() {
+    let s = small();
+    assert!(s.native(&s.proof));
+    let verdict = s.contract.verify(&s.inputs, &s.proof);
+    eprintln!("{verdict:?}, {} bytes", s.proof.len());
+    assert!(matches!(verdict, Verdict::Accepted { .. }), "{verdict:?}");
+}
+
+/// Every element and every digest of the proof, changed in each of several ways.
+#[test]
+fn every_field_is_bound() {
+    let s = small();
+    let rng = &mut StdRng::seed_from_u64(1);
+    let layout = Layout::new(s.sample.key.shape());
+    for at in (0..s.proof.len()).step_by(4).filter(|at| *at + 4 <= s.proof.len()) {
+        let mut bad = s.proof.clone();
+        let old = u32::from_le_bytes(bad[at..at + 4].try_into().unwrap());
+        let digest = at < 32
+            || (layout.lookup..layout.lookup + 32).contains(&at)
+            || (layout.quotient..layout.opened).contains(&at)
+            || (layout.fold_roots..layout.final_poly).contains(&at)
+            || at >= layout.counts;
+        let new = match rng.random_range(0..4) {
+            _ if digest => old ^ (1 << rng.random_range(0..32)),
+            0 => (old + 1) % MODULUS,
+            1 => (old + MODULUS - 1) % MODULUS,
+            2 => old ^ (1 << rng.random_range(0..32)),
+            _ => old.wrapping_add(MODULUS),
+        };
+        if new == old {
+            continue;
+        }
+        bad[at..at + 4].copy_from_slice(&new.to_le_bytes());
+        s.refused(&bad, &format!("element at {at}: {old} -> {new}"));
+    }
+}
+
+/// Random bits anywhere, and bytes set to values of each class.
+#[test]
+fn random_bytes_are_bound() {
+    let s = small();
+    let rng = &mut StdRng::seed_from_u64(2);
+    for _ in 0..400 {
+        let mut bad = s.proof.clone();
+        let at = rng.random_range(0..bad.len());
+        let new = match rng.random_range(0..5) {
+            0 => bad[at] ^ 1 << rng.random_range(0..8),
+            1 => 0,
+            2 => 0xff,
+            3 => 0x80,
+            _ => rng.random(),
+        };
+        if std::mem::replace(&mut bad[at], new) != new {
+            s.refused(&bad, &format!("byte {at} = {new}"));
+        }
+    }
+}
+
+#[test]
+fn other_lengths_are_refused() {
+    let s = small();
+    let n = s.proof.len();
+    for cut in [0, 1, 4, 31, 32, n / 4, n / 2, n - 64, n - 33, n - 32, n - 4, n - 1] {
+        s.refused(&s.proof[..cut], &format!("the first {cut} bytes"));
+    }
+    for more in [1, 4, 32, 64, 4096] {
+        s.refused(&[&s.proof[..], &vec![0; more]].concat(), &format!("{more} bytes more"));
+        s.refused(&[&s.proof[..], &s.proof[..more.min(n)]].concat(), "its own bytes again");
+    }
+}
+
+/// The numbers of siblings: moved from one tree to another, and as large as they go.
+#[test]
+fn other_sibling_counts_are_refused() {
+    let s = small();
+    let layout = Layout::new(s.sample.key.shape());
+    let trees = s.sample.key.shape().num_trees();
+    for from in 0..trees {
+        for to in (0..trees).filter(|&t| t != from) {
+            let mut bad = s.proof.clone();
+            bad[layout.counts + 2 * from + 1] -= 1;
+            bad[layout.counts + 2 * to + 1] += 1;
+            s.refused(&bad, &format!("a sibling of tree {from} given to {to}"));
+        }
+        let mut bad = s.proof.clone();
+        bad[layout.counts + 2 * from..][..2].copy_from_slice(&[0xff, 0xff]);
+        s.refused(&bad, "65,535 siblings");
+        let mut bad = s.proof.clone();
+        bad[layout.counts + 2 * from + 1] += 1;
+        bad.extend([0; 32]);
+        s.refused(&bad, "one sibling more, and its bytes");
+    }
+}
+
+/// Elements from the modulus on, in every part, even where the residue is the honest one.
+#[test]
+fn unreduced_elements_are_refused() {
+    let s = small();
+    let layout = Layout::new(s.sample.key.shape());
+    let parts =
+        [layout.lookup + 32, layout.opened, layout.final_poly, layout.witnesses, layout.queries];
+    for part in parts {
+        for at in (part..part + 60).step_by(4) {
+            let old = u32::from_le_bytes(s.proof[at..at + 4].try_into().unwrap());
+            let mut bad = s.proof.clone();
+            bad[at..at + 4].copy_from_slice(&(old + MODULUS).to_le_bytes());
+            s.refused(&bad, &format!("unreduced at {at}"));
+        }
+    }
+}
+
+#[test]
+fn swapped_parts_are_refused() {
+    let s = small();
+    let shape = s.sample.key.shape();
+    let layout = Layout::new(shape);
+    let mut swap = |a: usize, b: usize, n: usize, what: &str| {
+        let mut bad = s.proof.clone();
+        let (x, y) = (bad[a..a + n].to_vec(), bad[b..b + n].to_vec());
+        if x != y {
+            bad[a..a + n].copy_from_slice(&y);
+            bad[b..b + n].copy_from_slice(&x);
+            s.refused(&bad, what);
+        }
+    };
+    let query = shape.query_bytes();
+    swap(layout.queries, layout.queries + query, query, "two queries");
+    swap(layout.digests, layout.digests + 32, 32, "two siblings");
+    swap(0, layout.quotient, 32, "two roots");
+    swap(layout.fold_roots, layout.fold_roots + 32, 32, "two folding roots");
+    swap(layout.opened, layout.opened + 20, 20, "two openings");
+    swap(layout.final_poly, layout.final_poly + 20, 20, "two coefficients");
+    let rows: usize = shape.batches.iter().map(|b| 4 * b.row_elements()).sum();
+    swap(layout.queries + rows, layout.queries + rows + 20, 20, "two siblings of a folding");
+    swap(layout.lookup + 32, layout.lookup + 52, 20, "two terminals");
+}
+
+/// Another range of batches, another order, another program: the public values are others.
+#[test]
+fn other_statements_are_refused() {
+    let s = small();
+    let key = &s.sample.key;
+    let (a, b) = (s.inputs[0], s.inputs[1]);
+    for other in [vec![a], vec![b, a], vec![a, b, b], vec![a, keccak256(b)], vec![]] {
+        assert!(verify_final(key, &public_values(&program_id(), &other), &s.proof).is_err());
+        assert!(matches!(s.contract.verify(&other, &s.proof), Verdict::Refused(_)), "{other:?}");
+    }
+    let other = keccak256("another program");
+    assert!(verify_final(key, &public_values(&other, &s.inputs), &s.proof).is_err());
+    let contract = Contract::deploy(key, other);
+    assert!(matches!(contract.verify(&s.inputs, &s.proof), Verdict::Refused(_)));
+    // The two words exchanged.
+    let swapped = [limbs(&range_hash(&s.inputs)), limbs(&program_id())].concat();
+    assert!(verify_final(key, &swapped, &s.proof).is_err());
+    // Fewer or more public values than the key has.
+    for n in [0, 31, 33] {
+        let publics = vec![F::default(); n];
+        assert!(verify_final(key, &publics, &s.proof).is_err());
+    }
+}
+
+/// A proof of another key, and a contract that is given another key's data.
+#[test]
+fn other_keys_are_refused() {
+    let s = small();
+    let mut params = CHEAP;
+    params.query_pow += 1;
+    let other = make(SMALL, params);
+    assert_ne!(other.sample.key.digest(), s.sample.key.digest());
+    s.refused(&other.proof, "a proof of another key");
+    other.refused(&s.proof, "a proof of another key");
+    let code = cairn_final_proof::solidity::data_code(&other.sample.key).unwrap();
+    assert!(Contract::deploy_with(&code, s.sample.key.digest(), program_id()).is_none());
+    let mut code = cairn_final_proof::solidity::data_code(&s.sample.key).unwrap();
+    *code[0].last_mut().unwrap() ^= 1;
+    assert!(Contract::deploy_with(&code, s.sample.key.digest(), program_id()).is_none());
+}
+
+/// Lengths and offsets of the call itself: none of them leads outside of the proof.
+#[test]
+fn hostile_calldata_is_refused() {
+    let s = small();
+    let honest = calldata(&s.inputs, &s.proof);
+    assert!(matches!(s.contract.call(honest.clone()), Verdict::Accepted { .. }));
+    for word in [0, 1, 2, 5] {
+        for value in [[0; 32], [0xff; 32], [0x7f; 32]] {
+            let mut bad = honest.clone();
+            bad[4 + 32 * word..][..32].copy_from_slice(&value);
+            assert!(matches!(s.contract.call(bad), Verdict::Refused(_)), "word {word}");
+        }
+    }
+    for cut in [0, 3, 4, 36, 68, 100, 1000, honest.len() - 64] {
+        assert!(matches!(s.contract.call(honest[..cut].to_vec()), Verdict::Refused(_)), "{cut}");
+    }
+}
+
+/// The transcript's inventory: everything that the seeds, the shape and the constraint program say is in the key's description, whose digest is absorbed first.
+/// A change of any of it, or of the order in which they are written, must be meant: then this value is changed too.
+#[test]
+fn description_is_frozen() {
+    let digest = small().sample.key.digest();
+    assert_eq!(digest.to_string(), FROZEN_DIGEST);
+}
+
+/// Random bytes of the right length, and of any length.
+#[test]
+fn noise_is_refused() {
+    let s = small();
+    let rng = &mut StdRng::seed_from_u64(3);
+    for i in 0..20 {
+        let n = if i % 2 == 0 { s.proof.len() } else { rng.random_range(0..2 * s.proof.len()) };
+        let noise: Vec<u8> = (0..n).map(|_| rng.random()).collect();
+        s.refused(&noise, "noise");
+    }
+    s.refused(&vec![0; s.proof.len()], "zeros");
+}
+
+/// The real parameters: within the limits of size, gas and security; a sample of changes is refused.
+#[test]
+fn real_parameters() {
+    let started = std::time::Instant::now();
+    let s = make([14, 14, 11, 11], cairn_final_proof::PARAMS);
+    let security = cairn_final_proof::security::report(&s.sample.key);
+    let key = &s.sample.key;
+    eprintln!("{security:#?}\n{:?}", started.elapsed());
+    let again = std::time::Instant::now();
+    prove_final(key, &s.sample.traces, &s.sample.publics).unwrap();
+    let seconds = again.elapsed().as_secs_f64();
+    let Verdict::Accepted { gas } = s.contract.verify(&s.inputs, &s.proof) else {
+        panic!("refused: {:?}", s.contract.verify(&s.inputs, &s.proof))
+    };
+    let data = calldata(&s.inputs, &s.proof);
+    let zeros = data.iter().filter(|b| **b == 0).count();
+    let intrinsic = 21_000 + 16 * data.len() - 12 * zeros;
+    eprintln!(
+        "{:.1} KiB, proven in {seconds:.2} s, {gas} gas of which {intrinsic} intrinsic; program {} instructions, {} registers, description {} bytes",
+        s.proof.len() as f64 / 1024.0,
+        key.program().code.len(),
+        key.program().num_registers,
+        key.description().len(),
+    );
+    assert!(s.native(&s.proof));
+    assert!(security.bits >= 100.0 && security.union_bits >= 100.0, "{security:#?}");
+    assert!(data.len() <= 128 << 10, "{} bytes of calldata", data.len());
+    assert!(gas <= 8_000_000, "{gas} gas");
+    let rng = &mut StdRng::seed_from_u64(4);
+    for _ in 0..60 {
+        let mut bad = s.proof.clone();
+        let at = rng.random_range(0..bad.len());
+        bad[at] ^= 1 << rng.random_range(0..8);
+        s.refused(&bad, &format!("a bit of byte {at}"));
+    }
+}
