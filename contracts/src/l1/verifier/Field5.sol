@@ -275,44 +275,49 @@ function dotExt(uint256 xs, uint256 ys, uint256 n) pure returns (uint256) {
 function dotBase(uint256 xs, uint256 ys, uint256 words) pure returns (uint256) {
     uint256 e;
     uint256 o;
-    unchecked {
-        uint256 end = ys + 32 * words;
-        while (ys < end) {
-            uint256 w;
-            assembly {
-                w := mload(ys)
-            }
-            w = swapGroups(w);
-            requireCanonical(w);
-            assembly {
-                let y := shr(224, w)
-                e := add(e, mul(y, mload(xs)))
-                o := add(o, mul(y, mload(add(xs, 0x20))))
-                y := and(shr(192, w), 0xffffffff)
-                e := add(e, mul(y, mload(add(xs, 0x40))))
-                o := add(o, mul(y, mload(add(xs, 0x60))))
-                y := and(shr(160, w), 0xffffffff)
-                e := add(e, mul(y, mload(add(xs, 0x80))))
-                o := add(o, mul(y, mload(add(xs, 0xa0))))
-                y := and(shr(128, w), 0xffffffff)
-                e := add(e, mul(y, mload(add(xs, 0xc0))))
-                o := add(o, mul(y, mload(add(xs, 0xe0))))
-                y := and(shr(96, w), 0xffffffff)
-                e := add(e, mul(y, mload(add(xs, 0x100))))
-                o := add(o, mul(y, mload(add(xs, 0x120))))
-                y := and(shr(64, w), 0xffffffff)
-                e := add(e, mul(y, mload(add(xs, 0x140))))
-                o := add(o, mul(y, mload(add(xs, 0x160))))
-                y := and(shr(32, w), 0xffffffff)
-                e := add(e, mul(y, mload(add(xs, 0x180))))
-                o := add(o, mul(y, mload(add(xs, 0x1a0))))
-                y := and(w, 0xffffffff)
-                e := add(e, mul(y, mload(add(xs, 0x1c0))))
-                o := add(o, mul(y, mload(add(xs, 0x1e0))))
-                xs := add(xs, 0x200)
-                ys := add(ys, 32)
-            }
+    uint256 high;
+    assembly {
+        for { let end := add(ys, shl(5, words)) } lt(ys, end) { ys := add(ys, 32) } {
+            // As `swapGroups` and `requireCanonical`; here because this is called for every row.
+            let w := mload(ys)
+            w := or(
+                and(shr(8, w), 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff),
+                shl(8, and(w, 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff))
+            )
+            w := or(
+                and(shr(16, w), 0x0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff),
+                shl(16, and(w, 0x0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff))
+            )
+            high := or(high, or(w, add(w, 0x00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff)))
+            let y := shr(224, w)
+            e := add(e, mul(y, mload(xs)))
+            o := add(o, mul(y, mload(add(xs, 0x20))))
+            y := and(shr(192, w), 0xffffffff)
+            e := add(e, mul(y, mload(add(xs, 0x40))))
+            o := add(o, mul(y, mload(add(xs, 0x60))))
+            y := and(shr(160, w), 0xffffffff)
+            e := add(e, mul(y, mload(add(xs, 0x80))))
+            o := add(o, mul(y, mload(add(xs, 0xa0))))
+            y := and(shr(128, w), 0xffffffff)
+            e := add(e, mul(y, mload(add(xs, 0xc0))))
+            o := add(o, mul(y, mload(add(xs, 0xe0))))
+            y := and(shr(96, w), 0xffffffff)
+            e := add(e, mul(y, mload(add(xs, 0x100))))
+            o := add(o, mul(y, mload(add(xs, 0x120))))
+            y := and(shr(64, w), 0xffffffff)
+            e := add(e, mul(y, mload(add(xs, 0x140))))
+            o := add(o, mul(y, mload(add(xs, 0x160))))
+            y := and(shr(32, w), 0xffffffff)
+            e := add(e, mul(y, mload(add(xs, 0x180))))
+            o := add(o, mul(y, mload(add(xs, 0x1a0))))
+            y := and(w, 0xffffffff)
+            e := add(e, mul(y, mload(add(xs, 0x1c0))))
+            o := add(o, mul(y, mload(add(xs, 0x1e0))))
+            xs := add(xs, 0x200)
         }
+    }
+    if (high & 0x8000000080000000800000008000000080000000800000008000000080000000 != 0) {
+        revert FinalProofRefused(CHECK_CANONICAL);
     }
     return joinLanes(e, o);
 }

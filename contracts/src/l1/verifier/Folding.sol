@@ -4,7 +4,7 @@ pragma solidity ^0.8.30;
 import "./Field5.sol";
 import "./FinalKey.sol";
 import {Merkle, MultiProof} from "./Merkle.sol";
-import {OpenedPoints, allocate, rootPower} from "./Openings.sol";
+import {OpenedPoints, ROOT_TABLES, allocate, rootPower} from "./Openings.sol";
 
 /// @dev What the transcript says about the low-degree test.
 struct Folding {
@@ -105,7 +105,7 @@ library FoldingQueries {
             uint256 entry = f.classes + ENTRY * class;
             uint256 shift = field(key, K_LOG_MAX_HEIGHT) - byteAt(entry);
             // The point after zeta is zeta times the generator of the trace domain.
-            uint256 next = scaleExt(points.zeta, _load(points.roots, byteAt(entry + 1) - 1));
+            uint256 next = scaleExt(points.zeta, rootPower(points.roots, 1 << (byteAt(entry + 1) - 1)));
             bool hasNext = byteAt(entry + 2) == 1;
             uint256 queries = field(key, K_QUERIES);
             for (uint256 q = 0; q < queries; ++q) {
@@ -150,7 +150,7 @@ library FoldingQueries {
             f.twiddles = allocate(128);
             f.halves = allocate(128);
             for (uint256 i = 0; i < 4; ++i) {
-                _store(f.twiddles, i, rootPower(roots + 32 * (TWO_ADICITY + 1), i));
+                _store(f.twiddles, i, rootPower(roots + ROOT_TABLES, i << 1));
                 _store(f.halves, i, powBase((P + 1) / 2, i));
             }
         }
@@ -304,7 +304,7 @@ library FoldingQueries {
         pure
         returns (uint256)
     {
-        uint256 first = rootPower(points.roots + 32 * TWO_ADICITY, (index >> logArity) << logArity);
+        uint256 first = rootPower(points.roots + ROOT_TABLES, (index >> logArity) << logArity);
         return _foldAt(f, f.betaPowers + 128 * round, first, logArity);
     }
 
@@ -333,22 +333,28 @@ library FoldingQueries {
         }
     }
 
-    /// @dev The polynomial at a base-field point.
+    /// @dev The polynomial at a base-field point: even and odd coefficients share the powers of `x^2`. There is an even number of them.
     function _evaluate(uint256 coefficients, uint256 n, uint256 x) private pure returns (uint256) {
-        uint256 e;
-        uint256 o;
-        assembly {
-            let power := 1
-            for { let end := add(coefficients, shl(6, n)) } lt(coefficients, end) { coefficients := add(coefficients, 128) } {
-                e := add(e, mul(power, mload(coefficients)))
-                o := add(o, mul(power, mload(add(coefficients, 32))))
-                power := mulmod(power, x, P)
-                e := add(e, mul(power, mload(add(coefficients, 64))))
-                o := add(o, mul(power, mload(add(coefficients, 96))))
-                power := mulmod(power, x, P)
+        unchecked {
+            uint256 e;
+            uint256 o;
+            uint256 oddE;
+            uint256 oddO;
+            assembly {
+                let square := mulmod(x, x, P)
+                let power := 1
+                for { let end := add(coefficients, shl(6, n)) } lt(coefficients, end) {
+                    coefficients := add(coefficients, 128)
+                } {
+                    e := add(e, mul(power, mload(coefficients)))
+                    o := add(o, mul(power, mload(add(coefficients, 32))))
+                    oddE := add(oddE, mul(power, mload(add(coefficients, 64))))
+                    oddO := add(oddO, mul(power, mload(add(coefficients, 96))))
+                    power := mulmod(power, square, P)
+                }
             }
+            return reduceExt(joinLanes(e, o) + scaleExt(joinLanes(oddE, oddO), x));
         }
-        return joinLanes(e, o);
     }
 
     /// @dev All multi-proofs, one after the other.

@@ -22,7 +22,7 @@ struct OpenedPoints {
     uint256 slots;
     /// For each class of height and each of the two points: the combination of opened values, in Montgomery form.
     uint256 sums;
-    /// Powers of two of roots of unity: the i-th word has order 2^(i+1). Then their inverses.
+    /// Tables for `rootPower`: of a root of unity, then of its inverse.
     uint256 roots;
 }
 
@@ -42,14 +42,22 @@ function allocateZeros(uint256 n) pure returns (uint256 pos) {
     }
 }
 
-/// @dev `product of roots[i]` over the bits i of `index`: the root of unity whose exponent is `index` with its bits in reverse.
-function rootPower(uint256 roots, uint256 index) pure returns (uint256 r) {
+// Bits of an index that one table of `rootPower` covers, and its entries.
+uint256 constant WINDOW = 4;
+uint256 constant WINDOW_SIZE = 1 << WINDOW;
+// Bytes of all tables of one root.
+uint256 constant ROOT_TABLES = 32 * WINDOW_SIZE * TWO_ADICITY / WINDOW;
+
+/// @dev The product, over the bits i of `index`, of a root of unity of order 2^(i+1): the root whose exponent is `index` with its bits in reverse. `tables` has
+/// the products for each four bits.
+function rootPower(uint256 tables, uint256 index) pure returns (uint256 r) {
     assembly {
-        r := 1
+        r := mload(add(tables, shl(5, and(index, 15))))
+        index := shr(4, index)
         for {} index {} {
-            if and(index, 1) { r := mulmod(r, mload(roots), P) }
-            index := shr(1, index)
-            roots := add(roots, 32)
+            tables := add(tables, 0x200)
+            r := mulmod(r, mload(add(tables, shl(5, and(index, 15)))), P)
+            index := shr(4, index)
         }
     }
 }
@@ -63,20 +71,35 @@ library Openings {
             points.sums = allocateZeros(64 * field(key, K_CLASSES));
             _powers(key, points);
             _sums(key, points);
-            points.roots = allocate(64 * TWO_ADICITY);
+            points.roots = allocate(2 * ROOT_TABLES);
             _roots(points.roots, ROOT_24);
-            _roots(points.roots + 32 * TWO_ADICITY, powBase(ROOT_24, P - 2));
+            _roots(points.roots + ROOT_TABLES, powBase(ROOT_24, P - 2));
         }
     }
 
+    /// @dev Fills the tables of a root of order 2^24.
     function _roots(uint256 to, uint256 root) private pure {
         unchecked {
-            for (uint256 i = TWO_ADICITY; i > 0; --i) {
-                uint256 pos = to + 32 * (i - 1);
+            for (uint256 window = TWO_ADICITY / WINDOW; window > 0; --window) {
+                uint256 table = to + 32 * WINDOW_SIZE * (window - 1);
                 assembly {
-                    mstore(pos, root)
+                    mstore(table, 1)
+                    // From the highest bit of the window down: entry 2^bit is the root, and the entries above it follow from those of the lower bits later.
+                    for { let bit := 8 } bit { bit := shr(1, bit) } {
+                        mstore(add(table, shl(5, bit)), root)
+                        root := mulmod(root, root, P)
+                    }
+                    for { let i := 3 } lt(i, 16) { i := add(i, 1) } {
+                        let low := and(i, sub(0, i))
+                        let rest := xor(i, low)
+                        if rest {
+                            mstore(
+                                add(table, shl(5, i)),
+                                mulmod(mload(add(table, shl(5, low))), mload(add(table, shl(5, rest))), P)
+                            )
+                        }
+                    }
                 }
-                root = mulmod(root, root, P);
             }
         }
     }
