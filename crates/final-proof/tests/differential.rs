@@ -5,13 +5,9 @@ mod common;
 use alloy_primitives::{B256, keccak256};
 use cairn_final_proof::codec::Layout;
 use cairn_final_proof::statement::{limbs, public_values, range_hash};
-use cairn_final_proof::{F, FinalKey, Params, prove_final, verify_final};
-use cairn_recursion::air::{CircuitAir, traces};
-use cairn_recursion::circuit::{Builder, Wire};
+use cairn_final_proof::{F, Params, prove_final, verify_final};
 use common::evm::{Contract, Verdict, calldata};
 use common::{CHEAP, SMALL, Sample, sample};
-use p3_field::PrimeCharacteristicRing;
-use p3_matrix::dense::RowMajorMatrix;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::sync::OnceLock;
@@ -253,16 +249,6 @@ fn hostile_calldata_is_refused() {
     }
 }
 
-/// The transcript's inventory: everything that the seeds, the shape and the constraint program say is in the key's description, whose digest is absorbed first.
-/// A change of any of it, or of the order in which they are written, must be meant: then this value is changed too.
-#[test]
-fn description_is_frozen() {
-    let digest = small().sample.key.digest().to_string();
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/frozen/description.digest");
-    let frozen = std::fs::read_to_string(path).unwrap();
-    assert_eq!(digest, frozen.trim());
-}
-
 /// Random bytes of the right length, and of any length.
 #[test]
 fn noise_is_refused() {
@@ -311,67 +297,4 @@ fn real_parameters() {
         bad[at] ^= 1 << rng.random_range(0..8);
         s.refused(&bad, &format!("a bit of byte {at}"));
     }
-}
-
-/// A circuit of the recursion layer whose public values are a statement, with its tables at least as high as `least` (log2).
-fn recursion(
-    least: [usize; 5],
-    params: Params,
-) -> (FinalKey<CircuitAir>, Vec<RowMajorMatrix<F>>, Vec<F>) {
-    let publics = public_values(&program_id(), &small().inputs);
-    let mut b = Builder::new();
-    let wires: Vec<Wire> = (0..8).map(|_| b.input()).collect();
-    let state = b.permute([wires[0], wires[1], wires[2], wires[3]]);
-    let product = b.mul(state[0], wires[4]);
-    let quotient = b.div(product, wires[4]);
-    b.assert_eq(quotient, state[0]);
-    let (packed, parts) = b.input_base();
-    let again = b.pack(parts);
-    b.assert_eq(packed, again);
-    wires.iter().for_each(|&w| b.expose(w));
-    let circuit = b.finish();
-    let inputs = [&publics[..], &[1, 2, 3, 4].map(F::from_u8)].concat();
-    let witness = circuit.run(&inputs).unwrap();
-    let airs = CircuitAir::of(&circuit, &least);
-    let heights: Vec<usize> = airs.iter().map(|a| a.log_height().unwrap()).collect();
-    let traces = traces(&circuit, &witness, &airs).to_vec();
-    (FinalKey::with_params(airs.to_vec(), &heights, params).unwrap(), traces, publics)
-}
-
-/// The recursion layer's tables need nothing but a key.
-#[test]
-fn recursion_circuits_are_proven_and_verified() {
-    let inputs = &small().inputs;
-    let (key, traces, publics) = recursion([4, 5, 5, 7, 7], CHEAP);
-    let proof = prove_final(&key, &traces, &publics).unwrap();
-    verify_final(&key, &publics, &proof).unwrap();
-    let contract = Contract::deploy(&key, program_id());
-    let verdict = contract.verify(inputs, &proof);
-    assert!(matches!(verdict, Verdict::Accepted { .. }), "{verdict:?}");
-    assert!(matches!(contract.verify(&inputs[..1], &proof), Verdict::Refused(_)));
-}
-
-/// The same with the real parameters, at the heights of the aggregation circuit.
-#[test]
-fn recursion_circuits_with_real_parameters() {
-    let (key, traces, publics) = recursion([11, 11, 11, 14, 14], cairn_final_proof::PARAMS);
-    let security = cairn_final_proof::security::report(&key);
-    let started = std::time::Instant::now();
-    let proof = prove_final(&key, &traces, &publics).unwrap();
-    let seconds = started.elapsed().as_secs_f64();
-    let contract = Contract::deploy(&key, program_id());
-    let verdict = contract.verify(&small().inputs, &proof);
-    eprintln!(
-        "recursion: {:.1} KiB, {seconds:.2} s, {verdict:?}, {:.2} proven bits ({:.2} by the union bound), {} openings, program {} instructions, {} registers, description {} bytes",
-        proof.len() as f64 / 1024.0,
-        security.bits,
-        security.union_bits,
-        security.openings,
-        key.program().code.len(),
-        key.program().num_registers,
-        key.description().len(),
-    );
-    assert!(security.bits >= 100.0 && security.union_bits >= 100.0, "{security:#?}");
-    verify_final(&key, &publics, &proof).unwrap();
-    assert!(matches!(verdict, Verdict::Accepted { .. }), "{verdict:?}");
 }
