@@ -17,6 +17,7 @@ pub mod program;
 pub mod run;
 pub mod security;
 pub mod selftest;
+pub mod shape;
 pub mod shard;
 pub mod stark;
 #[cfg(test)]

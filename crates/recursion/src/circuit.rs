@@ -529,6 +529,30 @@ impl Builder {
         [state[0], state[1]]
     }
 
+    /// As [`Builder::hash`], of elements packed eight to two wires.
+    pub fn hash_packed(&mut self, blocks: &[[Wire; 2]]) -> [Wire; 2] {
+        let zero = self.zero();
+        let [a, b, ..] = blocks
+            .iter()
+            .fold([zero; 4], |state, &[l, r]| self.permute([l, r, state[2], state[3]]));
+        [a, b]
+    }
+
+    /// `x` and `y` are equal.
+    pub fn assert_same<const N: usize>(&mut self, x: [Wire; N], y: [Wire; N]) {
+        x.into_iter().zip(y).for_each(|(x, y)| self.assert_eq(x, y));
+    }
+
+    /// `bit ? x : y` on several wires.
+    pub fn select_all<const N: usize>(
+        &mut self,
+        bit: Base,
+        x: [Wire; N],
+        y: [Wire; N],
+    ) -> [Wire; N] {
+        core::array::from_fn(|i| self.select(bit, x[i], y[i]))
+    }
+
     /// `P(l || r)[..8]`.
     pub fn compress(&mut self, l: [Wire; 2], r: [Wire; 2]) -> [Wire; 2] {
         let [a, b, ..] = self.permute([l[0], l[1], r[0], r[1]]);

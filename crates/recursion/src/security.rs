@@ -1,0 +1,142 @@
+//! The proven security of circuits' proofs, computed with `p3-security` from the actual tables and parameters, by unique decoding.
+//!
+//! Counted for the tallest tables that a parameter set is for, all five at that height. The field's size is rounded down to 123 bits (it is 123.95).
+
+use crate::air::CircuitAir;
+use crate::prove::{MAX_PUBLIC, lookups};
+use cairn_prover::bus::{EF, F};
+use cairn_prover::config::{PARAMS, Params};
+use p3_air::BaseAir;
+use p3_air::symbolic::AirLayout;
+use p3_batch_stark::security::num_batched_openings;
+use p3_batch_stark::symbolic::get_symbolic_constraints;
+use p3_lookup::LogUpGadget;
+use p3_security::fri::FriRegime;
+use p3_security::grinding::GrindingSites;
+use p3_security::logup::{self, LogUpAir};
+use p3_security::shape::{InstanceShape, StarkAirParams};
+use p3_security::stark::proven_security_report;
+use p3_uni_stark::OpeningShape;
+
+/// Bits of the challenge field, rounded down.
+const FIELD_BITS: usize = 123;
+/// Collision resistance of eight 31-bit elements.
+const HASH_BITS: usize = 123;
+
+/// Parameters of leaves, whose tables are tall: those of the shard proofs that they verify.
+pub const LEAF_PARAMS: Params = PARAMS;
+/// The tallest table of a leaf (log2).
+pub const LEAF_LOG_HEIGHT: usize = 20;
+/// Parameters of lifts, nodes and roots: fewer queries, since others verify them in circuits.
+pub const NODE_PARAMS: Params = Params {
+    log_blowup: 2,
+    num_queries: 120,
+    log_final_poly_len: 0,
+    max_log_arity: 3,
+    lookup_pow: 12,
+    ood_pow: 2,
+    batch_pow: 16,
+    commit_pow: 5,
+    query_pow: 22,
+};
+/// The tallest table of a node (log2).
+pub const NODE_LOG_HEIGHT: usize = 18;
+
+/// What limits the security of a proof.
+#[derive(Clone, Debug)]
+pub struct SecurityReport {
+    /// Proven bits: of the weakest term.
+    pub bits: f64,
+    /// Proven bits by the union bound over all terms.
+    pub union_bits: f64,
+    /// Each source of error with its bits.
+    pub terms: Vec<(String, f64)>,
+}
+
+/// The report for tables of a height (log2).
+pub fn report(params: &Params, log_height: usize) -> SecurityReport {
+    let (mut openings, mut constraints, mut degree, mut messages, mut width) = (0, 0, 3, 0usize, 0);
+    for air in CircuitAir::all(MAX_PUBLIC) {
+        let lookups = lookups(&air);
+        let layout = AirLayout::from_air::<F>(&air);
+        let (base, extension) =
+            get_symbolic_constraints::<F, EF, _, _>(&air, layout, &lookups, &LogUpGadget::new());
+        constraints += base.len() + extension.len();
+        degree = base.iter().map(|c| c.degree_multiple()).fold(degree, usize::max);
+        degree = extension.iter().map(|c| c.degree_multiple()).fold(degree, usize::max);
+        let elements = || lookups.iter().flat_map(|l| &l.elements);
+        messages += elements().count();
+        width = elements().map(Vec::len).fold(width, usize::max);
+        openings += num_batched_openings(
+            BaseAir::<F>::width(&air),
+            !air.main_next_row_columns().is_empty(),
+            air.preprocessed_width(),
+            !air.preprocessed_next_row_columns().is_empty(),
+            2,
+            lookups.len(),
+            4,
+            OpeningShape::new(),
+        );
+    }
+    let air = StarkAirParams {
+        num_constraints: constraints,
+        max_constraint_degree: degree,
+        num_quotient_chunks: 2,
+        max_combo: 2,
+    };
+    let shape = InstanceShape {
+        log_trace_length: log_height,
+        modulus_bits: FIELD_BITS,
+        collision_resistance: HASH_BITS,
+        num_batched_functions: openings,
+    };
+    let regime = FriRegime {
+        log_blowup: params.log_blowup,
+        num_queries: params.num_queries,
+        log_final_poly_len: params.log_final_poly_len,
+        max_log_arity: params.max_log_arity,
+        commit_pow_bits: params.commit_pow,
+        query_pow_bits: params.query_pow,
+    };
+    let grinding = GrindingSites {
+        out_of_domain: params.ood_pow,
+        batch_combination: params.batch_pow,
+        lookup_challenge: params.lookup_pow,
+    };
+    // One more than the widest message, for the element that separates buses.
+    let logup = LogUpAir { num_interactions: messages, max_message_width: width + 1 };
+    let extras: Vec<_> = logup::security_term(&logup, &shape, &grinding).into_iter().collect();
+    let report = proven_security_report(&regime, &air, &shape, &extras, &grinding);
+    let terms: Vec<(String, f64)> = report
+        .udr
+        .terms()
+        .iter()
+        .map(|t| {
+            let label =
+                t.component.map_or_else(|| t.label.to_owned(), |c| format!("{c}/{}", t.label));
+            (label, t.bits.bits())
+        })
+        .collect();
+    let union: f64 = terms.iter().map(|(_, bits)| (-bits).exp2()).sum();
+    SecurityReport { bits: report.udr.security_bits(), union_bits: -union.log2(), terms }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_layer_has_a_hundred_proven_bits() {
+        for (params, height) in [(LEAF_PARAMS, LEAF_LOG_HEIGHT), (NODE_PARAMS, NODE_LOG_HEIGHT)] {
+            let report = report(&params, height);
+            eprintln!("{report:#?}");
+            assert!(report.bits >= 100.0 && report.union_bits >= 100.0, "{report:#?}");
+        }
+    }
+
+    #[test]
+    fn fewer_queries_are_noticed() {
+        let fewer = Params { num_queries: 80, ..NODE_PARAMS };
+        assert!(report(&fewer, NODE_LOG_HEIGHT).bits < 100.0);
+    }
+}
