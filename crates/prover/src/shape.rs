@@ -1,12 +1,17 @@
 //! The shape of a shard proof: all of it that a circuit verifying such proofs has fixed.
 
+use crate::bus::F;
+use crate::check::Instance;
 use crate::chips::{Chip, MANDATORY};
-use crate::counts::{AND_ROWS, RANGE_ROWS};
+use crate::counts::{AND_ROWS, Counts, RANGE_ROWS};
 use crate::program::MAX_LOG_ROWS;
 use crate::shard::{
     LOG_MAX_MESSAGES, MAX_CYCLE_ROWS, MAX_LOG_HEIGHT, ShardProof, VerifyingKey, lookups,
 };
 use p3_air::BaseAir;
+use p3_field::PrimeCharacteristicRing;
+use p3_matrix::Matrix;
+use p3_matrix::dense::RowMajorMatrix;
 use serde::{Deserialize, Serialize};
 
 /// Which chips a shard proof has and how high their traces are.
@@ -37,6 +42,17 @@ pub enum ShapeError {
     Other,
 }
 
+/// A row without content: valid anywhere (no chip looks at the next row) and silent on every bus.
+fn empty_row(chip: &Chip) -> Vec<F> {
+    let width = BaseAir::<F>::width(chip);
+    let trace = match chip {
+        Chip::Accel(accel) => accel.generate(&[], &mut Counts::new()),
+        Chip::Poseidon2(_) => crate::generate::poseidon2(&[]),
+        _ => return vec![F::ZERO; width],
+    };
+    trace.values[..width].to_vec()
+}
+
 impl ShardShape {
     /// The shape of a proof.
     pub fn of(vk: &VerifyingKey, shard: &ShardProof) -> Self {
@@ -46,6 +62,58 @@ impl ShardShape {
             chips: shard.chips,
             log_heights: shard.proof.degree_bits.iter().map(height).collect(),
         }
+    }
+
+    /// Whether shards of another shape can be padded to this one.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.log_program == other.log_program
+            && other.heights().all(|(chip, height)| {
+                self.heights().any(|(mine, most)| mine == chip && height <= most)
+            })
+    }
+
+    /// The least shape that covers both; `None` if their program tables differ.
+    pub fn union(&self, other: &Self) -> Option<Self> {
+        if self.log_program != other.log_program {
+            return None;
+        }
+        let chips = self.chips | other.chips;
+        let height = |shape: &Self, chip| shape.heights().find(|(i, _)| *i == chip).map(|(_, h)| h);
+        let log_heights = (0..64)
+            .filter(|i| chips >> i & 1 == 1)
+            .map(|i| height(self, i).max(height(other, i)).unwrap_or_default())
+            .collect();
+        Some(Self { log_program: self.log_program, chips, log_heights })
+    }
+
+    /// Index and log2 height of each chip present.
+    fn heights(&self) -> impl Iterator<Item = (u32, u8)> + '_ {
+        (0..64).filter(|i| self.chips >> i & 1 == 1).zip(self.log_heights.iter().copied())
+    }
+
+    /// Pads a shard's traces to this shape: absent chips get traces without content, short ones rows without content.
+    ///
+    /// # Errors
+    /// When the shape does not cover the traces.
+    pub fn pad(&self, instances: Vec<Instance>) -> Result<Vec<Instance>, ShapeError> {
+        let mut given = instances.into_iter().peekable();
+        let mut padded = Vec::new();
+        for (chip, &height) in self.check()?.into_iter().zip(&self.log_heights) {
+            let row = empty_row(&chip);
+            let mut instance =
+                given.next_if(|i| i.chip.name() == chip.name()).unwrap_or_else(|| {
+                    Instance::new(chip, RowMajorMatrix::new(row.clone(), row.len()), Vec::new())
+                });
+            let rows = instance.trace.height();
+            if rows > 1 << height || instance.preprocessed.is_some() && rows != 1 << height {
+                return Err(ShapeError::Other);
+            }
+            for _ in rows..1 << height {
+                instance.trace.values.extend_from_slice(&row);
+            }
+            padded.push(instance);
+        }
+        given.next().map_or(Ok(padded), |_| Err(ShapeError::Other))
     }
 
     /// Checks all that the verifier of shards checks of a shape, and gives its chips.
