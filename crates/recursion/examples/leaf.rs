@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let program = Arc::new(Program::new(ProgramImage::from_elf(&elf)?)?);
     let limits = ShardLimits { cycles: 1 << log_cycles, ..Default::default() };
     let run = Run::new(program.clone(), Input::from_bytes(&input)?, limits, 1 << 36)?;
-    let mut key = ProvingKey::with_params(program, PARAMS)?;
+    let key = ProvingKey::with_params(program, PARAMS)?;
     let mut tree = key.initial.clone();
     let shard = run.prepare(0, &mut tree)?;
     println!("{} shards; the first has {} cycles", run.shards(), shard.record.cycles);

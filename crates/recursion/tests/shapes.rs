@@ -1,10 +1,12 @@
 //! Shapes of shards, and what padding adds.
 
 use cairn_prover::bus::F;
+use cairn_prover::check::Instance;
 use cairn_prover::chips::Chip;
 use cairn_prover::shape::{ShapeError, ShardShape};
 use p3_air::BaseAir;
 use p3_field::PrimeCharacteristicRing;
+use p3_matrix::dense::RowMajorMatrix;
 
 fn all(height: u8) -> ShardShape {
     let chips = Chip::all(None);
@@ -25,7 +27,21 @@ fn all(height: u8) -> ShardShape {
 #[test]
 fn padding_says_nothing() {
     let shape = all(4);
-    for instance in shape.pad(Vec::new()).unwrap() {
+    // Tables are in every shard, at their own heights.
+    assert!(matches!(shape.pad(Vec::new()), Err(ShapeError::Other)));
+    let tables = Chip::all(None)
+        .into_iter()
+        .zip(&shape.log_heights)
+        .filter(|(chip, _)| BaseAir::<F>::preprocessed_width(chip) > 0)
+        .map(|(chip, height)| {
+            let width = BaseAir::<F>::width(&chip);
+            let cells = vec![F::ZERO; width << height];
+            Instance::new(chip, RowMajorMatrix::new(cells, width), Vec::new())
+        })
+        .collect();
+    let padded = shape.pad(tables).unwrap();
+    assert_eq!(padded.len(), shape.log_heights.len());
+    for instance in padded {
         let name = instance.chip.name();
         assert!(instance.chip.main_next_row_columns().is_empty(), "{name} looks ahead");
         if BaseAir::<F>::preprocessed_width(&instance.chip) > 0 {

@@ -219,13 +219,13 @@ fn eval_links<AB: InteractionBuilder<F = F>>(
     fixed: &PermFixed<AB::Var>,
 ) {
     let output = c.end[3];
-    for i in 0..16 {
+    for (i, &out) in output.iter().enumerate() {
         let bound = if i < 8 { fixed.bound[i] } else { fixed.bound_high };
-        b.assert_zero((next.input[i] - fixed.keep * output[i]) * bound);
+        b.assert_zero((next.input[i] - fixed.keep * out) * bound);
     }
-    for i in 0..8 {
+    for (i, &out) in output[..8].iter().enumerate() {
         let chosen: AB::Expr = (next.input[8 + i] - next.input[i]) * next.bit + next.input[i];
-        b.assert_zero((chosen - output[i]) * fixed.merkle);
+        b.assert_zero((chosen - out) * fixed.merkle);
     }
     for i in 0..4 {
         b.assert_zero((next.point[i] - c.point[i]) * fixed.same_point);

@@ -360,9 +360,12 @@ impl Reduction<'_> {
             .map(|(&height, claim)| {
                 let x = b.mul(place.powers[top - height], generator.wire());
                 let mut sum = b.zero();
-                for side in 0..if claim.next { 2 } else { 1 } {
-                    let below = b.sub(claim.points[side], x);
-                    let quotient = b.div(numerators[&height][side], below);
+                let points = if claim.next { 2 } else { 1 };
+                for (&point, &numerator) in
+                    claim.points.iter().zip(&numerators[&height]).take(points)
+                {
+                    let below = b.sub(point, x);
+                    let quotient = b.div(numerator, below);
                     sum = b.add(sum, quotient);
                 }
                 // A polynomial of one coefficient leaves no remainder to fold.
