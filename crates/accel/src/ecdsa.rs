@@ -53,7 +53,7 @@ pub trait Hints {
 
 /// Hints by ecall.
 #[cfg(target_os = "zkvm")]
-struct ExecutorHints;
+pub(crate) struct ExecutorHints;
 
 #[cfg(target_os = "zkvm")]
 impl Hints for ExecutorHints {
@@ -100,6 +100,15 @@ fn lying_hint(what: &str) -> ! {
     panic!("the executor's hint for {what} is wrong")
 }
 
+/// The inverse of `a` modulo the prime `m`, for `a` that is no multiple of it.
+pub(crate) fn checked_inverse<H: Hints>(a: &Words, m: &Words) -> Words {
+    let inverse = H::mod_inv(a, m);
+    if u256::mul_mod(a, &inverse, m) != u256::ONE {
+        lying_hint("an inverse");
+    }
+    inverse
+}
+
 /// The guest's algorithm for [`recover`].
 ///
 /// # Panics
@@ -121,10 +130,7 @@ pub fn recover_accelerated<H: Hints>(
         return None;
     }
     let nonce_point = lift::<H>(&r, recovery_id)?;
-    let inverse = H::mod_inv(&r, &N);
-    if u256::mul_mod(&r, &inverse, &N) != u256::ONE {
-        lying_hint("an inverse");
-    }
+    let inverse = checked_inverse::<H>(&r, &N);
     let u1 = negate(&u256::mul_mod(&u256::from_be_bytes(hash), &inverse, &N), &N);
     let u2 = u256::mul_mod(&s, &inverse, &N);
     linear_combination::<H>(&u1, &u2, &nonce_point)

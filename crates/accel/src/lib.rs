@@ -12,6 +12,7 @@ pub mod ecdsa;
 pub mod hints;
 pub mod ids;
 pub mod keccak;
+pub mod p256;
 pub mod poseidon2;
 pub mod secp256k1;
 pub mod sha256;

@@ -2,11 +2,11 @@
 //! methods would bring all of its code a second time).
 
 use alloc::vec::Vec;
-use cairn_accel::{ecdsa, sha256};
+use cairn_accel::{ecdsa, p256, sha256};
 use cairn_stf::revm::precompile::bls12_381::{G1Point, G1PointScalar, G2Point, G2PointScalar};
 use cairn_stf::revm::precompile::{Crypto, DefaultCrypto, PrecompileHalt};
 
-/// The provider for the ecrecover and sha256 precompiles and for transaction signatures.
+/// The provider for the ecrecover, sha256 and P-256 precompiles and for transaction signatures.
 #[derive(Debug)]
 pub struct Accelerated;
 
@@ -56,7 +56,7 @@ impl Crypto for Accelerated {
     }
 
     fn secp256r1_verify_signature(&self, msg: &[u8; 32], sig: &[u8; 64], pk: &[u8; 64]) -> bool {
-        DefaultCrypto.secp256r1_verify_signature(msg, sig, pk)
+        p256::verify(msg, sig, pk)
     }
 
     fn verify_kzg_proof(
