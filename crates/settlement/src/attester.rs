@@ -258,11 +258,9 @@ impl AttestationPool {
         public_input: B256,
     ) -> Result<&'a mut Signatures, SourceError> {
         let key = (number, public_input);
-        while kept.len() > MAX_KEPT {
-            // Any but the one asked for: the store has them all.
-            let other = kept.keys().rev().find(|k| **k != key).copied();
-            let Some(other) = other else { break };
-            kept.remove(&other);
+        while kept.len() >= MAX_KEPT && !kept.contains_key(&key) {
+            // Any will do: the store has them all.
+            kept.pop_last();
         }
         match kept.entry(key) {
             Entry::Occupied(found) => Ok(found.into_mut()),

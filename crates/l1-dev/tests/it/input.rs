@@ -84,7 +84,7 @@ async fn refused_transactions_get_geths_words() {
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_requests() {
     let node = Node::start().await;
-    assert_eq!(node.error("eth_fillTransaction", json!([{}])).await.0, -32601);
+    assert_eq!(node.error("eth_noSuchMethod", json!([{}])).await.0, -32601);
     assert_eq!(node.error("eth_getAccountInfo", json!([])).await.0, -32601);
     assert_eq!(node.error("zks_L1ChainId", json!([])).await.0, -32601);
     assert_eq!(

@@ -69,7 +69,7 @@ fn spawn(dir: &Path) -> Child {
         .args(["crash::child", "--exact", "--ignored", "--nocapture", "--test-threads", "1"])
         .env(CHILD, dir)
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::inherit())
         .spawn()
         .unwrap()
 }
