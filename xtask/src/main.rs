@@ -64,9 +64,8 @@ fn test(rest: &[&str]) -> Outcome {
     if !rest.is_empty() {
         return Ok(());
     }
-    contracts::run(&["test"])?;
-    clients::run(&["--built"])?;
-    fuzz::run(&["5"])
+    // The client matrix and fuzzing have commands of their own until both have been seen green on two machines.
+    contracts::run(&["test"])
 }
 
 fn ci() -> Outcome {

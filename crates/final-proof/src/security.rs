@@ -120,20 +120,12 @@ pub fn report_for<A: FinalAir>(key: &FinalKey<A>, params: &Params) -> SecurityRe
     };
     let udr = of_regime(
         report.udr.security_bits(),
-        report
-            .udr
-            .terms()
-            .iter()
-            .map(|t| (name(t.component.as_deref(), t.label), t.bits.bits()))
-            .collect(),
+        report.udr.terms().iter().map(|t| (name(t.component, t.label), t.bits.bits())).collect(),
     );
     let ldr = report.ldr.as_ref().map(|r| {
         of_regime(
             r.security_bits(),
-            r.terms()
-                .iter()
-                .map(|t| (name(t.component.as_deref(), t.label), t.bits.bits()))
-                .collect(),
+            r.terms().iter().map(|t| (name(t.component, t.label), t.bits.bits())).collect(),
         )
     });
     match ldr {

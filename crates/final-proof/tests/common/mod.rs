@@ -308,7 +308,7 @@ pub fn sample(log_heights: [usize; 4], params: Params, publics: &[F]) -> Sample 
     let (mut public, mut public_table) = (vec![], vec![]);
     for i in 0..public_rows {
         let used = i < PUBLIC;
-        public.extend([if used { publics[i] } else { F::ZERO }, f(i)]);
+        public.extend([publics.get(i).copied().unwrap_or(F::ZERO), f(i)]);
         public_table.extend([
             if used { f(i) } else { F::ZERO },
             if used { reads(i) } else { F::ZERO },

@@ -19,7 +19,8 @@ const CHILD: &str = "CAIRN_CRASH_CHILD";
 fn crash_config() -> SequencerConfig {
     let mut config = config();
     config.batches.limits.txs = 40;
-    config.batches.max_age = Some(Duration::from_millis(50));
+    // Slower machines must keep up with sealing although they are killed all the time.
+    config.batches.max_age = Some(Duration::from_millis(300));
     config
 }
 
@@ -47,7 +48,11 @@ async fn child() {
             let signer = key(account);
             let mut nonce = chain.pending_nonce(signer.address()).unwrap();
             loop {
-                let hash = sequencer.submit(Tx::new(nonce).sign(&signer).1).await.unwrap();
+                // Refused while too many batches wait to be sealed.
+                let Ok(hash) = sequencer.submit(Tx::new(nonce).sign(&signer).1).await else {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    continue;
+                };
                 report(&format!("A {hash}"));
                 nonce += 1;
             }
