@@ -2,6 +2,7 @@
 
 mod common;
 
+use cairn_accel::ids;
 use cairn_prover::bus::F;
 use cairn_prover::check::{Instance, check};
 use cairn_prover::chips::div::DivCols;
@@ -10,6 +11,7 @@ use cairn_prover::chips::{Chip, MANDATORY};
 use cairn_prover::columns::Columns;
 use cairn_prover::run::RunError;
 use cairn_prover::shard::lookups;
+use cairn_prover::verify::{public_input_bytes, verify_with};
 use cairn_vm::Op;
 use common::*;
 use p3_field::PrimeCharacteristicRing;
@@ -392,5 +394,27 @@ proptest! {
         for instances in all_traces(&run) {
             prop_assert_eq!(check(&instances), Ok(()));
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3, ..ProptestConfig::default() })]
+
+    /// A sample of random programs with random accelerator operands: proven, and accepted by the verifier for the words they commit and no others.
+    #[test]
+    fn random_programs_are_proven(code in prop::collection::vec(instruction(), 1..80), data in prop::collection::vec(any::<u32>(), 128), call in 0usize..64) {
+        let mut body = li(2, DATA).to_vec();
+        body.extend(code.concat());
+        let calls: Vec<u32> = ids::ALL.into_iter().filter(|&id| id >= ids::KECCAK_F).collect();
+        body.extend(ecall(calls[call % calls.len()], &[DATA + 64, DATA + 128, DATA + 192, DATA + 256]));
+        let run = run(program(&body, &data), &[], 200);
+        let proof = prove(&run);
+        let words = proof.shards.iter().find_map(|s| s.statement.committed).unwrap();
+        let id = proof.vk.program_id();
+        let said = public_input_bytes(&words);
+        prop_assert!(verify_with(&id, &said, &proof, &FAST).is_ok());
+        let mut other = said;
+        other[usize::from(said[3]) % 32] ^= 1;
+        prop_assert!(verify_with(&id, &other, &proof, &FAST).is_err());
     }
 }
