@@ -92,7 +92,7 @@ pub(crate) fn price_of(address: &Address) -> Price {
         0x0f => price(1_600, (37_700, 32_600, 384)),
         0x10 => price(1_500, (5_500, 0, 1)),
         0x11 => price(1_000, (23_800, 0, 1)),
-        0x100 => price(4_800, (6_900, 0, 1)),
+        0x100 => price(120, (6_900, 0, 1)),
         // What is not known here is dear.
         _ => price(20_000, (u64::MAX >> 32, 0, 1)),
     }
