@@ -239,6 +239,7 @@ impl Recovery {
             pubdata_hash: keccak256(&batch.pubdata),
             pubdata_len: batch.pubdata.len() as u64,
             blob_claims: batch.claims.clone(),
+            blob_commitments: batch.commitments.clone(),
             logs_root: LogTree::new(&parsed.logs)?.root(),
             logs_count: parsed.logs.len() as u64,
             sealed_at_ms: stored.lastTimestamp.saturating_mul(1_000),

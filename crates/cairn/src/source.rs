@@ -36,6 +36,7 @@ impl BatchSource for NodeBatches {
             fee_params: record.fee_params,
             da_mode: record.da_mode,
             claims: record.blob_claims,
+            commitments: record.blob_commitments,
         }))
     }
 

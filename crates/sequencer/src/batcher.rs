@@ -1,11 +1,12 @@
 //! The thread that seals batches: tree proof, witness, data availability, a check of its own work, and the store.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
 
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::{B256, FixedBytes, keccak256};
 use c_kzg::{Blob, ethereum_kzg_settings};
 use cairn_primitives::da::{DaMode, to_blobs};
 use cairn_primitives::{FeeParams, LogTree, StoredBatchInfo};
@@ -14,13 +15,15 @@ use cairn_stf::batch::build::BatchStart;
 use cairn_stf::batch::{BatchBuilder, PreparedBatch, SealedBatch};
 use cairn_stf::{BatchUsage, BlockOutput, RecoveredTx, prove_batch};
 use cairn_storage::{BatchRecord, BatchTree};
+use tokio::sync::watch;
 
 use crate::clock::unix_now_ms;
 use crate::error::SequencerError;
+use crate::recovery::{batches_in, replay};
 use crate::shared::Shared;
 
 /// Batches that wait to be sealed; at this many, no block is built.
-const QUEUE: usize = 32;
+pub(crate) const QUEUE: usize = 32;
 
 /// A block with its transactions.
 type BatchBlock = (BlockOutput, Vec<Arc<RecoveredTx>>);
@@ -28,7 +31,7 @@ type BatchBlock = (BlockOutput, Vec<Arc<RecoveredTx>>);
 /// A batch that blocks still enter.
 #[derive(Debug)]
 pub(crate) struct OpenBatch {
-    /// How many batches were cut up to and with it (more come of it when some are cut again).
+    /// How many batches were cut since the start, up to and with it (more come of it when some are cut again).
     pub(crate) number: u64,
     /// What it holds so far.
     pub(crate) usage: BatchUsage,
@@ -41,7 +44,7 @@ pub(crate) struct OpenBatch {
 }
 
 /// Most blocks of a batch.
-const MAX_BLOCKS: usize = 2_000;
+pub(crate) const MAX_BLOCKS: usize = 2_000;
 
 impl OpenBatch {
     pub(crate) fn new(number: u64) -> Self {
@@ -75,57 +78,122 @@ impl OpenBatch {
     }
 }
 
+/// How much there is to seal.
+#[derive(Default)]
+struct Load {
+    /// Batches in the queue, and the one that is being sealed.
+    waiting: AtomicUsize,
+    /// Batches that the blocks of earlier runs make, about.
+    behind: AtomicUsize,
+    /// Batches that were sealed before the start or made of blocks of earlier runs, and those that came of it that some had to be cut again.
+    beside: AtomicU64,
+}
+
 /// Where batches are handed over.
 pub(crate) struct BatchSender {
     sender: SyncSender<OpenBatch>,
-    waiting: Arc<AtomicUsize>,
-    recut: Arc<AtomicU64>,
+    load: Arc<Load>,
 }
 
 impl BatchSender {
     pub(crate) fn is_full(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) >= QUEUE
+        let load = &self.load;
+        load.waiting.load(Ordering::Acquire) + load.behind.load(Ordering::Acquire) >= QUEUE
     }
 
-    /// How many batches more than were cut have come of it that some had to be cut again.
-    pub(crate) fn recut(&self) -> u64 {
-        self.recut.load(Ordering::Acquire)
+    /// Number of the batch that was the `cut`-th to be cut since the start; final once the blocks of earlier runs are sealed, and if no batch before it has to be cut
+    /// again.
+    pub(crate) fn number_of(&self, cut: u64) -> u64 {
+        self.load.beside.load(Ordering::Acquire) + cut
     }
 
     pub(crate) fn send(&self, batch: OpenBatch) -> Result<(), SequencerError> {
-        self.waiting.fetch_add(1, Ordering::AcqRel);
+        self.load.waiting.fetch_add(1, Ordering::AcqRel);
         self.sender
             .send(batch)
             .map_err(|_| SequencerError::Stopped("batches are no longer sealed".into()))
     }
 }
 
-/// The two ends of the queue of batches.
-pub(crate) fn queue(shared: Arc<Shared>) -> (BatchSender, Batcher) {
+/// The two ends of the queue of batches. `backlog` are the blocks of earlier runs that no batch holds: they come first.
+pub(crate) fn queue(
+    shared: Arc<Shared>,
+    backlog: RangeInclusive<u64>,
+    caught_up: watch::Sender<bool>,
+) -> Result<(BatchSender, Batcher), SequencerError> {
     let (sender, receiver) = std::sync::mpsc::sync_channel(QUEUE);
-    let waiting = Arc::new(AtomicUsize::new(0));
-    let recut = Arc::new(AtomicU64::new(0));
-    let batcher = Batcher { shared, receiver, waiting: waiting.clone(), recut: recut.clone() };
-    (BatchSender { sender, waiting, recut }, batcher)
+    let load = Arc::new(Load::default());
+    let limits = &shared.config.batches.limits;
+    load.behind.store(batches_in(&shared.storage, backlog.clone(), limits)?, Ordering::Release);
+    load.beside.store(shared.storage.batch_heads().sealed, Ordering::Release);
+    let batcher = Batcher { shared, receiver, backlog, caught_up, load: load.clone() };
+    Ok((BatchSender { sender, load }, batcher))
 }
 
 pub(crate) struct Batcher {
     shared: Arc<Shared>,
     receiver: Receiver<OpenBatch>,
-    waiting: Arc<AtomicUsize>,
-    recut: Arc<AtomicU64>,
+    backlog: RangeInclusive<u64>,
+    caught_up: watch::Sender<bool>,
+    load: Arc<Load>,
 }
 
 impl Batcher {
     pub(crate) fn run(self) {
-        while let Ok(batch) = self.receiver.recv() {
-            if let Err(e) = self.seal_or_recut(batch.blocks) {
-                self.shared.halt(&e);
-                return;
+        if let Err(e) = self.catch_up().and_then(|()| self.follow()) {
+            self.shared.halt(&e);
+        }
+    }
+
+    /// Seals the blocks that earlier runs left. They are executed again, one batch's worth at a time, beside the builder, so that a start takes no longer for them.
+    /// What is left of them at the end is a batch too: nothing says any more where the last run would have cut.
+    fn catch_up(&self) -> Result<(), SequencerError> {
+        let limits = self.shared.config.batches.limits;
+        let mut open = OpenBatch::new(0);
+        for number in self.backlog.clone() {
+            let (output, txs, fees) = replay(&self.shared, number)?;
+            let mut usage = open.usage;
+            usage.add(&output.usage);
+            let other_fees = open.fees.is_some_and(|f| f != fees);
+            if other_fees || open.is_long() || limits.exceeded_by(&usage).is_some() {
+                self.seal_earlier(std::mem::replace(&mut open, OpenBatch::new(0)))?;
             }
-            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            if self.shared.is_stopping() {
+                return Ok(());
+            }
+            open.fees = Some(fees);
+            open.add(output, &txs);
+        }
+        self.seal_earlier(open)?;
+        self.load.behind.store(0, Ordering::Release);
+        self.caught_up.send_replace(true);
+        self.shared.wake();
+        Ok(())
+    }
+
+    fn seal_earlier(&self, batch: OpenBatch) -> Result<(), SequencerError> {
+        if batch.blocks.is_empty() {
+            return Ok(());
+        }
+        self.load.beside.fetch_add(1, Ordering::AcqRel);
+        self.seal_or_recut(batch.blocks)?;
+        let less = |behind: usize| Some(behind.saturating_sub(1));
+        let _ = self.load.behind.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
+        self.shared.wake();
+        Ok(())
+    }
+
+    fn follow(&self) -> Result<(), SequencerError> {
+        while let Ok(batch) = self.receiver.recv() {
+            // What waits is sealed by the next run.
+            if self.shared.is_stopping() {
+                break;
+            }
+            self.seal_or_recut(batch.blocks)?;
+            self.load.waiting.fetch_sub(1, Ordering::AcqRel);
             self.shared.wake();
         }
+        Ok(())
     }
 
     /// Seals blocks as one batch; as smaller ones when they turn out too much for one. What was measured while they were built should have prevented that: this is
@@ -149,7 +217,7 @@ impl Batcher {
                     let mut first = part;
                     let second = first.split_off(first.len() / 2);
                     parts.extend([second, first]);
-                    self.recut.fetch_add(1, Ordering::AcqRel);
+                    self.load.beside.fetch_add(1, Ordering::AcqRel);
                 }
                 Err(e) => return Err(e),
             }
@@ -170,11 +238,15 @@ fn seal(
     let fees = fees_of(shared, &blocks[0].0)?;
     let (prepared, usage, tree, logs) = prepare(shared, number, blocks, &prev, fees)?;
     let da_mode = shared.config.batches.da_mode;
-    let hashes = if da_mode == DaMode::Blobs {
-        blob_hashes(prepared.pubdata()).map_err(|e| fault(&e))?
+    let commitments = if da_mode == DaMode::Blobs {
+        blob_commitments(prepared.pubdata()).map_err(|e| fault(&e))?
     } else {
         Vec::new()
     };
+    let hashes: Vec<B256> = commitments
+        .iter()
+        .map(|c| alloy_eips::eip4844::kzg_to_versioned_hash(c.as_slice()))
+        .collect();
     let sealed = prepared.seal(da_mode, hashes.clone()).map_err(|e| fault(&e))?;
     if shared.config.batches.self_check {
         self_check(number, &sealed, "its witness", |w| prove_batch(w).map_err(|e| e.to_string()))?;
@@ -183,8 +255,9 @@ fn seal(
         self_check(number, &sealed, "the proven program", |w| run.run(w))?;
     }
     let changes = tree_changes(number, &tree, &sealed)?;
-    let record =
+    let mut record =
         record_of(number, &sealed, &prev, usage, fees, da_mode, &hashes).map_err(|e| fault(&e))?;
+    record.blob_commitments = commitments;
     shared.storage.seal_batch(cairn_storage::SealedBatch {
         record: record.clone(),
         pubdata: &sealed.result.pubdata,
@@ -246,14 +319,16 @@ fn prepare(
     Ok((prepared, usage, tree, logs))
 }
 
-/// Versioned hashes of the blobs that carry `pubdata` (EIP-4844: `0x01 || sha256(commitment)[1..]`).
-pub(crate) fn blob_hashes(pubdata: &[u8]) -> Result<Vec<B256>, Box<dyn std::error::Error>> {
+/// KZG commitments of the blobs that carry `pubdata`. They are kept with the batch: whoever commits it on L1 needs them again.
+pub(crate) fn blob_commitments(
+    pubdata: &[u8],
+) -> Result<Vec<FixedBytes<48>>, Box<dyn std::error::Error>> {
     let settings = ethereum_kzg_settings(0);
     let mut out = Vec::new();
     for bytes in to_blobs(pubdata)? {
         let blob = Blob::from_bytes(&bytes)?;
         let commitment = settings.blob_to_kzg_commitment(&blob)?;
-        out.push(alloy_eips::eip4844::kzg_to_versioned_hash(commitment.to_bytes().as_slice()));
+        out.push(FixedBytes::from_slice(commitment.to_bytes().as_slice()));
     }
     Ok(out)
 }
@@ -316,6 +391,7 @@ fn record_of(
         pubdata_hash: keccak256(pubdata),
         pubdata_len: pubdata.len() as u64,
         blob_claims,
+        blob_commitments: Vec::new(),
         logs_root: LogTree::new(&sealed.result.logs)?.root(),
         logs_count: sealed.result.logs.len() as u64,
         sealed_at_ms: unix_now_ms(),

@@ -103,7 +103,7 @@ impl Builder {
             }
             Command::Seal(done) => {
                 let cut = self.cut();
-                let _ = done.send(cut.map(|()| self.open.number - 1 + self.batches.recut()));
+                let _ = done.send(cut.map(|()| self.batches.number_of(self.open.number - 1)));
             }
             Command::Fees(fees) => self.set_fees(fees)?,
             Command::Stop => {}

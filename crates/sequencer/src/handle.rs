@@ -55,6 +55,7 @@ struct Threads {
 
 impl Threads {
     fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::Release);
         let _ = self.shared.commands.send(Command::Stop);
         for handle in self.handles.lock().drain(..) {
             let _ = handle.join();
@@ -133,11 +134,13 @@ impl Sequencer {
     }
 
     /// Seals what is in the open batch now; returns the number of the last batch that was cut so far. It is in the store a little later: see
-    /// [`Storage::watch_batches`].
+    /// [`Storage::watch_batches`]. After a start it first waits until the blocks of earlier runs are in batches.
     ///
     /// # Errors
     /// When the sequencer has stopped.
     pub async fn seal_now(&self) -> Result<u64, SequencerError> {
+        let mut caught_up = self.shared.caught_up.clone();
+        caught_up.wait_for(|done| *done).await.map_err(|_| self.shared.stopped())?;
         self.ask(Command::Seal).await
     }
 

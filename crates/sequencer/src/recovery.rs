@@ -1,5 +1,6 @@
-//! The start, which is the recovery: the pool from the log of accepted transactions, the open batch from the blocks that no batch holds.
+//! The start, which is the recovery: the pool from the log of accepted transactions, batches from the blocks that no batch holds.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::sync_channel;
@@ -8,12 +9,12 @@ use std::time::Instant;
 
 use alloy_primitives::Bytes;
 use cairn_primitives::{FeeParams, Transaction};
-use cairn_stf::{BlockEnvParams, BlockExecutor, BlockOutput, RecoveredTx};
+use cairn_stf::{BatchLimits, BlockEnvParams, BlockExecutor, BlockOutput, RecoveredTx};
 use cairn_storage::{BlockRecord, LogEntry, Storage};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{broadcast, watch};
 
-use crate::batcher::{self, BatchSender, OpenBatch};
+use crate::batcher::{self, MAX_BLOCKS, OpenBatch, QUEUE};
 use crate::builder::Builder;
 use crate::clock::Clock;
 use crate::config::SequencerConfig;
@@ -37,8 +38,8 @@ pub(crate) fn start(
         .ok_or_else(|| SequencerError::Refused("the data directory has no genesis".into()))?;
     let (log, entries) = storage.open_tx_log()?;
     let (commands, receiver) = sync_channel(COMMANDS);
-    // A restart keeps the parameters of the open batch; the caller sets new ones afterwards if L1 has any.
-    let fees = open_batch_fees(&storage, &config, &head)?;
+    let fees = config.fees;
+    let (caught_up_sender, caught_up) = watch::channel(false);
     let shared = Arc::new(Shared {
         pool: Mutex::new(Mempool::new(config.mempool, fees.base_fee)),
         log,
@@ -57,19 +58,21 @@ pub(crate) fn start(
         pending: broadcast::channel(EVENTS).0,
         head: watch::channel(head.header.number).0,
         halted: RwLock::new(None),
+        stopping: AtomicBool::new(false),
+        caught_up,
         config,
         storage,
     });
     reload_pool(&shared, entries)?;
-    let (sender, batcher) = batcher::queue(shared.clone());
+    let backlog = shared.storage.batch_heads().last_sealed_block + 1..=head.header.number;
+    let (sender, batcher) = batcher::queue(shared.clone(), backlog, caught_up_sender)?;
     let sealing = thread::Builder::new().name("batcher".into()).spawn(move || batcher.run())?;
-    let open = replay_open_batch(&shared, &sender)?;
     let now = Instant::now();
     let builder = Builder {
         shared: shared.clone(),
         commands: receiver,
         batches: sender,
-        open,
+        open: OpenBatch::new(1),
         slots: HeadSlots::default(),
         last_block_at: now,
         last_block_txs: 0,
@@ -78,17 +81,6 @@ pub(crate) fn start(
     let building = thread::Builder::new().name("builder".into()).spawn(move || builder.run())?;
     shared.wake();
     Ok((shared, vec![building, sealing]))
-}
-
-fn open_batch_fees(
-    storage: &Storage,
-    config: &SequencerConfig,
-    head: &BlockRecord,
-) -> Result<FeeParams, SequencerError> {
-    if storage.batch_heads().last_sealed_block == head.header.number || head.header.number == 0 {
-        return Ok(config.fees);
-    }
-    Ok(FeeParams { base_fee: head.header.base_fee, gas_per_pubdata: head.gas_per_pubdata })
 }
 
 /// Puts what the log holds and no block does back into the pool.
@@ -135,29 +127,39 @@ fn decode(sender: alloy_primitives::Address, raw: &Bytes) -> Option<RecoveredTx>
     Some(RecoveredTx::assume_sender(tx, sender))
 }
 
-/// Executes the blocks that no sealed batch holds again, and cuts them into batches as they were or would be now.
-fn replay_open_batch(shared: &Shared, batches: &BatchSender) -> Result<OpenBatch, SequencerError> {
-    let heads = shared.storage.batch_heads();
-    let mut open = OpenBatch::new(heads.sealed + 1);
-    for number in heads.last_sealed_block + 1..=shared.head_number() {
-        let (output, txs, fees) = replay(shared, number)?;
-        let mut usage = open.usage;
-        usage.add(&output.usage);
-        let mixed = open.blocks.last().is_some_and(|(b, _)| b.header.base_fee != fees.base_fee)
-            || open.fees.is_some_and(|f| f != fees);
-        let full = shared.config.batches.limits.exceeded_by(&usage).is_some();
-        if !open.blocks.is_empty() && (full || mixed || open.is_long()) {
-            let next = open.successor();
-            batches.send(std::mem::replace(&mut open, next))?;
+/// About how many batches these blocks make, as far as their records tell; [`QUEUE`] stands for as many or more.
+pub(crate) fn batches_in(
+    storage: &Storage,
+    blocks: RangeInclusive<u64>,
+    limits: &BatchLimits,
+) -> Result<usize, SequencerError> {
+    const AT_ONCE: u64 = 1_000;
+    let (mut count, mut txs, mut gas, mut pubdata, mut logs) = (0u64, 0u64, 0u64, 0u64, 0u64);
+    let mut batches = 0;
+    let mut first = *blocks.start();
+    while first <= *blocks.end() && batches < QUEUE as u64 {
+        for block in storage.blocks(first, (first + AT_ONCE - 1).min(*blocks.end()))? {
+            count += 1;
+            txs += u64::from(block.tx_count);
+            gas = gas.saturating_add(block.header.gas_used);
+            pubdata = pubdata.saturating_add(block.pubdata_bytes);
+            logs += u64::from(block.l2_to_l1_count);
         }
-        open.fees = Some(fees);
-        open.add(output, &txs);
+        let parts = [
+            (count, MAX_BLOCKS as u64),
+            (txs, limits.txs),
+            (gas, limits.gas),
+            (pubdata, limits.pubdata),
+            (logs, limits.l2_to_l1_logs),
+        ];
+        batches = parts.iter().map(|(have, most)| have.div_ceil((*most).max(1))).max().unwrap_or(0);
+        first += AT_ONCE;
     }
-    Ok(open)
+    Ok(usize::try_from(batches).map_or(QUEUE, |n| n.min(QUEUE)))
 }
 
 /// Executes a stored block again on the state before it; its hash must come out the same.
-fn replay(
+pub(crate) fn replay(
     shared: &Shared,
     number: u64,
 ) -> Result<(BlockOutput, Vec<Arc<RecoveredTx>>, FeeParams), SequencerError> {

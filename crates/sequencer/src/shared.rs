@@ -48,6 +48,10 @@ pub(crate) struct Shared {
     pub(crate) pending: broadcast::Sender<B256>,
     pub(crate) head: watch::Sender<u64>,
     pub(crate) halted: RwLock<Option<String>>,
+    /// The threads are to end.
+    pub(crate) stopping: AtomicBool,
+    /// True once the blocks of earlier runs are in batches.
+    pub(crate) caught_up: watch::Receiver<bool>,
 }
 
 impl Shared {
@@ -84,6 +88,10 @@ impl Shared {
     pub(crate) fn halt(&self, reason: &SequencerError) {
         tracing::error!(%reason, "the sequencer stops");
         self.halted.write().get_or_insert_with(|| reason.to_string());
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     pub(crate) fn check_running(&self) -> Result<(), PoolError> {

@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, sync::Arc};
 
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{B256, Bytes, FixedBytes};
 use cairn_primitives::{
     FeeParams, PublicInput, StoredBatchInfo,
     da::{BlobClaim, DaMode},
@@ -23,6 +23,8 @@ pub struct SealedBatch {
     pub pubdata: Bytes,
     /// For blobs: what ties each to the pubdata.
     pub claims: Vec<BlobClaim>,
+    /// KZG commitments of the blobs, in the order of the claims.
+    pub commitments: Vec<FixedBytes<48>>,
 }
 
 /// An error of whoever keeps the batches.

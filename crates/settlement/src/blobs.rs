@@ -1,6 +1,9 @@
 //! Pubdata as blobs: KZG commitments, the sidecar of the commit transaction, and the data-availability validator's input.
 
-use alloy_eips::{eip4844::Blob, eip7594::BlobTransactionSidecarEip7594};
+use alloy_eips::{
+    eip4844::{Blob, Bytes48},
+    eip7594::BlobTransactionSidecarEip7594,
+};
 use alloy_primitives::{B256, Bytes, keccak256};
 use c_kzg::{Bytes32, KzgSettings};
 use cairn_primitives::da::{BlobError, to_blobs};
@@ -34,13 +37,24 @@ pub(crate) fn settings() -> &'static KzgSettings {
     c_kzg::ethereum_kzg_settings(0)
 }
 
-/// Blobs, commitments and cell proofs (EIP-7594) of a batch's pubdata.
+/// Blobs and cell proofs (EIP-7594) of a batch's pubdata, with the commitments that were made when it was sealed. Whether they fit is for [`blob_da_input`] and for
+/// L1 to say: the proofs would be refused.
 ///
 /// # Errors
-/// [`BlobsError::Layout`] when it does not fit, [`BlobsError::Kzg`] when the library fails.
-pub fn sidecar(pubdata: &[u8]) -> Result<BlobTransactionSidecarEip7594, BlobsError> {
-    let blobs: Vec<Blob> = to_blobs(pubdata)?.iter().map(|b| Blob::from_slice(b)).collect();
-    Ok(BlobTransactionSidecarEip7594::try_from_blobs_with_settings(blobs, settings())?)
+/// [`BlobsError::Layout`] when it does not fit, [`BlobsError::Kzg`] when the library fails, [`BlobsError::Claims`] when there are not as many commitments as blobs.
+pub fn sidecar(batch: &SealedBatch) -> Result<BlobTransactionSidecarEip7594, BlobsError> {
+    let blobs: Vec<Blob> = to_blobs(&batch.pubdata)?.iter().map(|b| Blob::from_slice(b)).collect();
+    let commitments = batch.commitments.clone();
+    if blobs.len() != commitments.len() {
+        return Err(BlobsError::Claims { claimed: commitments.len(), given: blobs.len() });
+    }
+    let mut proofs = Vec::new();
+    for blob in &blobs {
+        let blob = c_kzg::Blob::from_bytes(blob.as_slice())?;
+        let (_, of_cells) = settings().compute_cells_and_kzg_proofs(&blob)?;
+        proofs.extend(of_cells.iter().map(|p| Bytes48::from_slice(p.to_bytes().as_slice())));
+    }
+    Ok(BlobTransactionSidecarEip7594::new(blobs, commitments, proofs))
 }
 
 /// `0x01 || pubdata hash || index of the first blob || (y || commitment || proof)*`: what the rollup DA validator checks through 0x0a.

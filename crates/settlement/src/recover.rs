@@ -8,7 +8,7 @@ use alloy_eips::{
     eip4844::{Blob, kzg_to_versioned_hash},
 };
 use alloy_network::TransactionResponse as _;
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256};
 use alloy_provider::Provider;
 use alloy_sol_types::{SolCall, SolEvent};
 use cairn_primitives::{
@@ -113,6 +113,8 @@ pub struct L1Batch {
     pub pubdata: Vec<u8>,
     /// For blobs: what ties each to the pubdata.
     pub claims: Vec<BlobClaim>,
+    /// KZG commitments of the blobs, in the order of the claims.
+    pub commitments: Vec<FixedBytes<48>>,
     /// The commit transaction.
     pub commit_tx: B256,
 }
@@ -261,17 +263,17 @@ impl Reader {
         }
         let input = &commit.info.daInput;
         let mode = input.first().copied().unwrap_or(u8::MAX);
-        let (pubdata, claims) = match DaMode::from_u8(mode) {
-            Some(DaMode::Calldata) => (input[1..].to_vec(), Vec::new()),
+        let (pubdata, (claims, commitments)) = match DaMode::from_u8(mode) {
+            Some(DaMode::Calldata) => (input[1..].to_vec(), Default::default()),
             Some(DaMode::Blobs) => {
-                let claims = blob_claims(input, &commit.blobs);
-                let claims = claims.ok_or(RecoverError::DaInput(number))?;
-                let hashes: Vec<B256> = claims.iter().map(|c| c.versioned_hash).collect();
-                (self.pubdata_in_blobs(number, commit_tx, commit.block, &hashes).await?, claims)
+                let blobs = blob_claims(input, &commit.blobs);
+                let blobs = blobs.ok_or(RecoverError::DaInput(number))?;
+                let hashes: Vec<B256> = blobs.0.iter().map(|c| c.versioned_hash).collect();
+                (self.pubdata_in_blobs(number, commit_tx, commit.block, &hashes).await?, blobs)
             }
             _ => return Err(RecoverError::Elsewhere { number, mode }),
         };
-        Ok(L1Batch { stored, info: commit.info, pubdata, claims, commit_tx })
+        Ok(L1Batch { stored, info: commit.info, pubdata, claims, commitments, commit_tx })
     }
 
     async fn commit(&self, number: u64, tx: B256) -> Result<Commit, RecoverError> {
@@ -413,8 +415,11 @@ const BLOB_HEADER: usize = 1 + 32 + 1;
 /// Bytes of a claim: value, commitment, proof.
 const BLOB_CLAIM: usize = 32 + 48 + 48;
 
-/// What a blob commit claims about its blobs: the rollup DA validator's input, applied to the transaction's blobs.
-fn blob_claims(input: &[u8], hashes: &[B256]) -> Option<Vec<BlobClaim>> {
+/// What a blob commit claims about its blobs, and their commitments.
+type BlobClaims = (Vec<BlobClaim>, Vec<FixedBytes<48>>);
+
+/// The rollup DA validator's input, applied to the transaction's blobs.
+fn blob_claims(input: &[u8], hashes: &[B256]) -> Option<BlobClaims> {
     let (header, rest) = input.split_at_checked(BLOB_HEADER)?;
     let pubdata_hash = B256::from_slice(&header[1..33]);
     let first = usize::from(header[33]);
@@ -428,7 +433,9 @@ fn blob_claims(input: &[u8], hashes: &[B256]) -> Option<Vec<BlobClaim>> {
         z: evaluation_point(pubdata_hash, *hash),
         y: U256::from_be_slice(&claim[..32]),
     };
-    Some(hashes.iter().zip(rest.chunks(BLOB_CLAIM)).map(claim).collect())
+    let commitments = rest.chunks(BLOB_CLAIM).map(|c| FixedBytes::from_slice(&c[32..80]));
+    let claims = hashes.iter().zip(rest.chunks(BLOB_CLAIM)).map(claim);
+    Some((claims.collect(), commitments.collect()))
 }
 
 #[cfg(test)]
@@ -493,7 +500,8 @@ mod tests {
         input.extend([7; 32]);
         input.push(1);
         input.extend([9; 2 * BLOB_CLAIM]);
-        let claims = blob_claims(&input, &hashes).unwrap();
+        let (claims, commitments) = blob_claims(&input, &hashes).unwrap();
+        assert_eq!(commitments, [FixedBytes::repeat_byte(9); 2]);
         let named: Vec<B256> = claims.iter().map(|c| c.versioned_hash).collect();
         assert_eq!(named, hashes[1..3], "not the first, not the last");
         assert_eq!(claims[0].y, U256::from_be_bytes([9; 32]));

@@ -266,7 +266,7 @@ impl Settler {
             bytes += batch.pubdata.len();
             match batch.da_mode {
                 DaMode::Blobs if group.is_empty() => {
-                    let sidecar = blobs::sidecar(&batch.pubdata)?;
+                    let sidecar = blobs::sidecar(&batch)?;
                     let da_input = blobs::blob_da_input(&batch, &sidecar)?;
                     let info = commit_info(&batch, da_input);
                     return Ok((vec![info], Some(BlobTransactionSidecarVariant::Eip7594(sidecar))));

@@ -1,13 +1,13 @@
 //! The records that the store keeps. They are encoded with postcard; a change of any of them is a change of [`FORMAT_VERSION`].
 
-use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
+use alloy_primitives::{Address, B256, Bytes, FixedBytes, KECCAK256_EMPTY, U256};
 use cairn_primitives::batch::{BatchStatus, PublicInput, StoredBatchInfo};
 use cairn_primitives::da::{BlobClaim, DaMode};
 use cairn_primitives::{BlockHeader, FeeParams, L2ToL1Log};
 use serde::{Deserialize, Serialize};
 
 /// Version of the data directory's format.
-pub const FORMAT_VERSION: u64 = 1;
+pub const FORMAT_VERSION: u64 = 2;
 
 /// An account's own fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,6 +141,8 @@ pub struct BatchRecord {
     pub pubdata_len: u64,
     /// Claims about its blobs (none in calldata mode).
     pub blob_claims: Vec<BlobClaim>,
+    /// KZG commitments of its blobs, in the same order.
+    pub blob_commitments: Vec<FixedBytes<48>>,
     /// Root of the tree over its L2->L1 logs.
     pub logs_root: B256,
     /// Number of L2->L1 logs.

@@ -360,6 +360,7 @@ fn seal_empty(storage: &Storage, last: u64) {
         pubdata_hash: B256::ZERO,
         pubdata_len: 0,
         blob_claims: vec![],
+        blob_commitments: vec![],
         logs_root: B256::ZERO,
         logs_count: 0,
         sealed_at_ms: 0,

@@ -1,7 +1,10 @@
 //! Reopening, and directories that are not this chain's.
 
-use cairn_primitives::ChainConfig;
-use cairn_sequencer::{BlockTime, SequencerError, open_storage};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use cairn_primitives::{ChainConfig, da::DaMode};
+use cairn_sequencer::{BlockTime, ProofRun, SequencerError, open_storage};
 use cairn_storage::{Storage, StorageError};
 
 use crate::common::*;
@@ -32,9 +35,63 @@ async fn a_restart_goes_on_where_it_stopped() {
     assert!(sequencer.storage().tx_location(waiting.0).unwrap().is_some());
     assert!(sequencer.storage().tx_location(gapped.0).unwrap().is_none());
     assert!(sequencer.storage().tx_location(dropped.0).unwrap().is_none());
-    // The open batch holds the block of the first run too.
+    // What the first run left open is a batch of its own.
     let batch = sealed(&sequencer).await;
-    assert_eq!(sequencer.storage().batch(batch).unwrap().unwrap().blocks(), (1, 2));
+    assert_eq!(batch, 2);
+    for (number, blocks) in [(1, (1, 1)), (2, (2, 2))] {
+        assert_eq!(sequencer.storage().batch(number).unwrap().unwrap().blocks(), blocks);
+    }
+}
+
+/// More batches wait to be sealed than the queue takes, and nothing can be sealed: the node is there all the same, and seals them when it can.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_does_not_wait_for_batches_to_be_sealed() {
+    let dir = tempfile::tempdir().unwrap();
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let mut stuck = config();
+    stuck.block_time = BlockTime::Manual;
+    stuck.batches.da_mode = DaMode::Calldata;
+    let shut = gate.clone();
+    stuck.batches.proof_run = Some(ProofRun::new(move |witness| {
+        // Not for ever, so that a failure of this test ends it.
+        let open = shut.0.lock().unwrap();
+        drop(shut.1.wait_timeout_while(open, Duration::from_secs(30), |open| !*open).unwrap());
+        cairn_stf::prove_batch(witness).map_err(|e| e.to_string())
+    }));
+    const BLOCKS: u64 = 60;
+    let mut first = stuck.clone();
+    first.batches.proof_run = None;
+    let sequencer = start(dir.path(), first);
+    for nonce in 0..BLOCKS {
+        sequencer.submit(Tx::new(nonce).sign(&key(0)).1).await.unwrap();
+        sequencer.mine().await.unwrap();
+    }
+    assert_eq!(sequencer.storage().batch_heads().sealed, 0);
+    sequencer.stop();
+    drop(sequencer);
+
+    // One transaction a batch now.
+    stuck.batches.limits.txs = 1;
+    let sequencer = start(dir.path(), stuck);
+    let status = sequencer.status();
+    assert_eq!((status.head, status.batches.sealed), (BLOCKS, 0));
+    sequencer.mine().await.unwrap();
+    let seal = tokio::spawn({
+        let sequencer = sequencer.clone();
+        async move { sequencer.seal_now().await.unwrap() }
+    });
+    until("backpressure", || sequencer.status().backpressure).await;
+    assert!(sequencer.submit(Tx::new(BLOCKS).sign(&key(0)).1).await.is_err());
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
+    let last = seal.await.unwrap();
+    assert_eq!(last, BLOCKS + 1, "those of the first run, and the one that was asked for");
+    until("all batches", || sequencer.storage().batch_heads().sealed == last).await;
+    until("no backpressure", || !sequencer.status().backpressure).await;
+    sequencer.submit(Tx::new(BLOCKS).sign(&key(0)).1).await.unwrap();
+    for n in 1..=last {
+        assert_eq!(sequencer.storage().batch(n).unwrap().unwrap().blocks(), (n, n));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
