@@ -10,11 +10,12 @@ import {IMailboxLegacy} from "../interfaces/IMailbox.sol";
 contract L2BaseToken is IBaseToken {
     error ZeroWithdrawal();
     error ZeroReceiver();
-    error TotalSupplyNotTracked();
 
     /// @dev Slots 0 and 1, written at genesis on a chain whose base token is not ETH (strings of at most 31 bytes).
     string private _name;
     string private _symbol;
+    /// @dev Slot 2, written by the chain itself: what deposits minted, less what was withdrawn.
+    uint256 private _totalSupply;
 
     /// @inheritdoc IBaseToken
     function withdraw(address l1Receiver) external payable {
@@ -40,9 +41,8 @@ contract L2BaseToken is IBaseToken {
     }
 
     /// @inheritdoc IBaseToken
-    /// @dev No contract of the chain counts it: the settlement layer's vault does (`chainBalance`).
-    function totalSupply() external pure returns (uint256) {
-        revert TotalSupplyNotTracked();
+    function totalSupply() external view returns (uint256) {
+        return _totalSupply;
     }
 
     /// @inheritdoc IBaseToken

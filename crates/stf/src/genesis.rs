@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::{
     batch::genesis_priority_hash,
     changes::{StateChanges, TouchedKeys},
+    life::supply::SUPPLY_SLOT,
     precompiles::NATIVE_CONTRACTS,
     reader::AccountState,
 };
@@ -86,6 +87,10 @@ impl GenesisConfig {
         for at in NATIVE_CONTRACTS {
             let code = if at == address::HISTORY_STORAGE { HISTORY_CODE } else { NATIVE_CODE };
             insert(&mut changes, at, &GenesisAccount { code, nonce: 1, ..Default::default() })?;
+        }
+        let supply: U256 = self.accounts.values().map(|a| U256::from(a.balance)).sum();
+        if !supply.is_zero() {
+            changes.slots.insert((address::BASE_TOKEN, SUPPLY_SLOT), (U256::ZERO, supply));
         }
         let writes = changes.writes();
         let update = apply_to_empty(&writes).ok_or(GenesisError::Tree)?;

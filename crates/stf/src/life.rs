@@ -17,6 +17,7 @@ pub mod charge;
 pub mod execute;
 mod priority;
 pub mod settle;
+pub mod supply;
 pub mod validate;
 
 use alloc::{string::ToString, vec::Vec};

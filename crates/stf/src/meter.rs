@@ -25,8 +25,8 @@ pub const HEAP_PER_BLOCK: u64 = 1_024;
 /// Bytes of guest memory of a transaction beside its gas: its bytes twice, its leaves of the tree with their paths, its results.
 pub const HEAP_PER_TX: u64 = 16_384;
 
-/// Pubdata of a batch that no transaction is measured for: counts, and the operator's account.
-pub const PUBDATA_PER_BATCH: u64 = 128;
+/// Pubdata of a batch that no transaction is measured for: counts, the operator's account, and the base token's supply.
+pub const PUBDATA_PER_BATCH: u64 = 200;
 /// Pubdata of a transaction that is written after its charge: a priority operation's refund to an account that may be new.
 pub const PUBDATA_PER_TX: u64 = 64;
 

@@ -499,6 +499,9 @@ fn withdrawn_base_tokens_leave_the_supply() {
     chain.block(vec![a]);
     chain.block(vec![b]);
     assert_eq!(balance(&chain, BASE_TOKEN), 0);
+    let supply = chain.state.slots[&(BASE_TOKEN, cairn_stf::life::supply::SUPPLY_SLOT)];
+    assert_eq!(supply, U256::from(total(&chain)));
+    assert!(total(&chain) > before, "the deposit's fee stays, its value was burned");
     let sealed = chain.seal();
     assert_eq!(cairn_stf::prove_batch(&sealed.witness).unwrap(), sealed.public_input().hash());
 }

@@ -17,7 +17,11 @@ use revm::{
     state::{Account, AccountInfo},
 };
 
-use super::{Failure, MAX_BALANCE, execute::Executed};
+use super::{
+    Failure, MAX_BALANCE,
+    execute::Executed,
+    supply::{self, SUPPLY_SLOT},
+};
 use crate::{
     error::ExecError,
     evm::CairnEvm,
@@ -104,6 +108,10 @@ pub(super) fn measure<R: StateReader, I>(
         }
     }
     for (address, key) in slots {
+        if (address, key) == (BASE_TOKEN, SUPPLY_SLOT) {
+            // The batch's, not the transaction's.
+            continue;
+        }
         let Some(account) = inner.state.get(&address) else { continue };
         if let Some(slot) = account.storage.get(&key) {
             let after =
@@ -119,10 +127,12 @@ pub(super) fn measure<R: StateReader, I>(
 fn burn_withdrawn<R: StateReader, I>(evm: &mut CairnEvm<R, I>) -> Result<(), ExecError<R::Error>> {
     let account = evm.ctx.journal_mut().load_account_mut(BASE_TOKEN);
     let mut account = account.map_err(super::db_fault)?.data;
-    if !account.balance().is_zero() {
-        account.set_balance(U256::ZERO);
+    let burned = *account.balance();
+    if burned.is_zero() {
+        return Ok(());
     }
-    Ok(())
+    account.set_balance(U256::ZERO);
+    supply::burned(evm, burned)
 }
 
 /// Accounts and slots that the journal says were changed (maybe back again), each once, in order.

@@ -13,7 +13,7 @@ use revm::{
 use super::{
     Failure, MAX_BALANCE, Outcome, Rules, charge,
     execute::{self, Exec, Executed},
-    settle, validate,
+    settle, supply, validate,
 };
 use crate::{
     error::{ExecError, TxError},
@@ -45,6 +45,7 @@ pub(super) fn run<R: StateReader, I>(
         executed.new_codes.clear();
     }
     refund(evm, op, &executed, given)?;
+    supply::minted(evm, op.to_mint)?;
     Ok(settle::outcome(evm, executed, op.max_fee_per_gas))
 }
 

@@ -185,6 +185,10 @@ impl Chain {
 
     pub fn commit(&mut self, output: BlockOutput, txs: Vec<RecoveredTx>) -> &BlockOutput {
         self.state.apply(&output.changes);
+        let supply = (address::BASE_TOKEN, cairn_stf::life::supply::SUPPLY_SLOT);
+        let balances: U256 = self.state.accounts.values().map(|a| U256::from(a.balance)).sum();
+        let supply = self.state.slots.get(&supply).copied().unwrap_or_default();
+        assert_eq!(supply, balances, "the supply is what all balances come to");
         self.state.headers.push(output.header.clone());
         self.pending.push((output, txs));
         &self.pending.last().unwrap().0
