@@ -20,7 +20,7 @@ use cairn_storage::Storage;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::{cli::AttesterArgs, roles::interrupted};
+use crate::{cli::AttesterArgs, keys, roles::interrupted};
 
 /// Pause between two looks at L1.
 const POLL: Duration = Duration::from_millis(500);
@@ -65,13 +65,10 @@ pub async fn run(args: AttesterArgs) -> Result<ExitCode, Box<dyn Error>> {
 fn key(args: &AttesterArgs) -> Result<PrivateKeySigner, Box<dyn Error>> {
     let text = match (&args.key, &args.key_file) {
         (Some(key), _) => key.clone(),
-        (None, Some(path)) => {
-            std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?
-        }
+        (None, Some(path)) => return keys::read(path),
         (None, None) => return Err("give the attester's key with --key or --key-file".into()),
     };
-    // The error would show the key.
-    text.trim().parse().map_err(|_| "the key is not 32 bytes in hexadecimal".into())
+    keys::parse(&text)
 }
 
 /// Serves registered attesters.

@@ -84,6 +84,9 @@ pub struct UpArgs {
     /// Prove every batch in the background
     #[arg(long)]
     pub prove: bool,
+    /// Keep every batch's witness; otherwise it is dropped once the batch is executed on L1 and, with --prove, proven
+    #[arg(long)]
+    pub keep_witnesses: bool,
     /// L1 blocks above a deposit before the rollup takes it [default: 64; 0 on the embedded L1 and on development chains, e.g. chain id 31337]
     #[arg(long, value_name = "BLOCKS")]
     pub confirmations: Option<u64>,
@@ -162,6 +165,13 @@ pub struct RecoverArgs {
     /// L1 block before which the chain did not exist
     #[arg(long, default_value_t = 0)]
     pub from_block: u64,
+    /// Take batches that are committed but not proven back on L1 (`revertBatches`), with the validator's key: their transactions are not on L1, so without a copy of
+    /// the old node nobody can prove them. Deposits in them are executed again
+    #[arg(long)]
+    pub revert_unproven: bool,
+    /// A file that holds the key for --revert-unproven, in hexadecimal: the validator's or the chain admin's [default: the development network's]
+    #[arg(long, value_name = "FILE", requires = "revert_unproven")]
+    pub key_file: Option<PathBuf>,
     /// An empty directory
     #[arg(long, value_name = "DIR")]
     pub data_dir: PathBuf,

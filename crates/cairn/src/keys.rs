@@ -1,5 +1,7 @@
 //! The well-known development accounts. Their keys are public: they guard nothing but a development network.
 
+use std::{error::Error, fs, path::Path};
+
 use alloy_signer_local::{MnemonicBuilder, PrivateKeySigner, coins_bip39::English};
 
 /// The test mnemonic that anvil, Hardhat and others use.
@@ -20,6 +22,24 @@ fn account(index: u32) -> PrivateKeySigner {
         .index(index)
         .and_then(|b| b.build())
         .expect("the mnemonic is a constant and valid")
+}
+
+/// The key that a file holds in hexadecimal.
+///
+/// # Errors
+/// When there is no such file, or no key in it.
+pub fn read(path: &Path) -> Result<PrivateKeySigner, Box<dyn Error>> {
+    let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    parse(&text)
+}
+
+/// A key in hexadecimal.
+///
+/// # Errors
+/// When it is none.
+pub fn parse(text: &str) -> Result<PrivateKeySigner, Box<dyn Error>> {
+    // The error of the parser would show the key.
+    text.trim().parse().map_err(|_| "the key is not 32 bytes in hexadecimal".into())
 }
 
 /// The keys of a development network's roles.

@@ -29,6 +29,7 @@ mod recover;
 mod report;
 mod roles;
 mod source;
+mod witnesses;
 
 use std::process::ExitCode;
 

@@ -46,6 +46,7 @@ use crate::{
     prover_role::{self, ProverError},
     roles::{interrupted, l1_config},
     source::{LocalAttestation, NodeAttestations, NodeBatches, NodePriority},
+    witnesses,
 };
 
 /// What the operator's account gets on L1 for its fees in development.
@@ -149,6 +150,8 @@ pub struct NodeConfig {
     pub fund_accounts: bool,
     /// Prove every batch in the background.
     pub prove: bool,
+    /// Keep the witnesses of batches that are final and proven.
+    pub keep_witnesses: bool,
     /// Attesters in other processes, when the network is created.
     pub attesters: Vec<Address>,
     /// Attestations that a batch needs, when the network is created.
@@ -171,6 +174,7 @@ impl NodeConfig {
             batch_age: Duration::from_secs(1),
             fund_accounts: false,
             prove: true,
+            keep_witnesses: true,
             attesters: Vec::new(),
             attestations: 1,
             explorer_addr: None,
@@ -188,6 +192,7 @@ impl NodeConfig {
             batch_age: Duration::from_secs(2),
             fund_accounts: true,
             prove: args.prove,
+            keep_witnesses: args.keep_witnesses,
             attesters: args.attesters.clone(),
             attestations: args.attestations,
             explorer_addr: Some(SocketAddr::new(args.host, args.explorer_port)),
@@ -358,6 +363,13 @@ impl Node {
             let data_dir = config.data_dir.clone();
             self.role("the prover", async move {
                 prover_role::run(storage, data_dir, d).await.map_err(NodeError::from)
+            });
+        }
+        if !config.keep_witnesses {
+            let (storage, prove, stop) =
+                (self.storage().clone(), config.prove, self.stop.subscribe());
+            self.role("the store's upkeep", async move {
+                witnesses::run(storage, prove, stop).await.map_err(NodeError::from)
             });
         }
         self.role("settlement", async move {

@@ -6,8 +6,9 @@
 use std::{collections::BTreeMap, error::Error, fs, path::Path, process::ExitCode};
 
 use alloy_consensus::Transaction as _;
-use alloy_primitives::{B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_provider::Provider;
+use alloy_signer_local::PrivateKeySigner;
 use alloy_sol_types::{SolCall, SolEvent, sol};
 use cairn_primitives::{
     BlockHeader, ChainConfig, DaPolicy, FeeParams, LogTree, PublicInput, StoredBatchInfo,
@@ -17,7 +18,7 @@ use cairn_primitives::{
 use cairn_settlement::{
     bindings::{Bridgehub, L1AssetRouter, NewChainParams, ZKChain},
     deploy::{ChainDeployment, Ecosystem},
-    l1::L1,
+    l1::{L1, L1Wallet, Send},
     recover::{L1Batch, Reader},
 };
 use cairn_state::{Tree, TreeReader, TreeUpdate};
@@ -25,7 +26,13 @@ use cairn_stf::pubdata::Pubdata;
 use cairn_storage::{BatchRecord, BlockRecord, RecoveredChain, SealedBatch, Storage};
 use serde_json::json;
 
-use crate::{cli::RecoverArgs, genesis, network::Network, report::Report};
+use crate::{
+    cli::RecoverArgs,
+    genesis,
+    keys::{self, DevKeys},
+    network::Network,
+    report::Report,
+};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -59,8 +66,24 @@ pub async fn run(args: RecoverArgs) -> Outcome<ExitCode> {
     let network = network(&l1, &args, &creation, chain).await?;
     let program = l1.call(chain, ZKChain::getProgramIdCall {}).await?;
     let mut recovery = Recovery::start(dir, &network, &creation.params, program)?;
-    let committed = reader.committed().await?;
     let (proven, executed) = reader.proven_and_executed().await?;
+    let mut committed = reader.committed().await?;
+    if args.revert_unproven && committed > proven {
+        let key = match &args.key_file {
+            Some(path) => keys::read(path)?,
+            None => DevKeys::derive().operator,
+        };
+        revert(&l1, chain, proven, key).await?;
+        report.event(
+            "reverted",
+            json!({ "first": proven + 1, "last": committed }),
+            &format!(
+                "batches {}..={committed} were not proven and are taken back on L1",
+                proven + 1
+            ),
+        );
+        committed = reader.committed().await?;
+    }
     let commits = reader.commits(creation.block).await?;
     for number in 1..=proven {
         report.wait(&format!("batch {number} of {proven}"));
@@ -93,11 +116,19 @@ fn conclude(report: &mut Report, recovery: &Recovery, committed: u64, proven: u6
     );
     if committed > proven {
         words.push_str(&format!(
-            "\nBatches {}..={committed} are committed but not proven. Their transactions are not on L1, so nobody can prove them without a copy of the old node: revert them (`revertBatches({proven})` by the validator or the chain's admin) before the chain goes on.",
+            "\nBatches {}..={committed} are committed but not proven. Their transactions are not on L1, so nobody can prove them without a copy of the old node, and the chain does not go on before they are taken back: recover again with --revert-unproven, or have the validator or the chain's admin call `revertBatches({proven})`.",
             proven + 1
         ));
     }
     report.event("recovered", fields, &words);
+}
+
+/// Takes the batches after `last` back on L1, so that the chain can go on from there.
+async fn revert(l1: &L1, chain: Address, last: u64, key: PrivateKeySigner) -> Outcome<()> {
+    let wallet = L1Wallet::new(l1.clone(), key);
+    let call = ZKChain::revertBatchesCall { newLastBatch: U256::from(last) };
+    wallet.send(Send::call(format!("revert to batch {last}"), chain, call)).await?;
+    Ok(())
 }
 
 /// How a chain was created.
@@ -112,7 +143,7 @@ async fn network(
     l1: &L1,
     args: &RecoverArgs,
     creation: &Creation,
-    chain: alloy_primitives::Address,
+    chain: Address,
 ) -> Outcome<Network> {
     let (hub, params) = (args.bridgehub, &creation.params);
     let asset_router = l1.call(hub, Bridgehub::assetRouterCall {}).await?;

@@ -120,6 +120,10 @@ impl AttesterNode for LocalAttestation {
         Ok(self.storage.batch_heads().sealed)
     }
 
+    async fn is_final(&self, number: u64) -> Result<bool, SourceError> {
+        Ok(number <= self.storage.batch_heads().executed)
+    }
+
     async fn witness(&self, number: u64) -> Result<(Bytes, B256), SourceError> {
         let record = self.storage.batch(number)?.ok_or("no such batch")?;
         let witness = self.storage.batch_witness(number)?.ok_or("its witness was dropped")?;

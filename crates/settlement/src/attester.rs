@@ -30,6 +30,8 @@ pub trait AttesterNode: Send + Sync + 'static {
         &self,
         number: u64,
     ) -> impl Future<Output = Result<(Bytes, B256), SourceError>> + Send;
+    /// Whether a batch is final: then nobody waits for an attestation of it, and its witness may be gone.
+    fn is_final(&self, number: u64) -> impl Future<Output = Result<bool, SourceError>> + Send;
     /// Hands over a signature of [`attestation_digest`] for this one batch.
     fn submit(
         &self,
@@ -130,7 +132,14 @@ impl<N: AttesterNode> Attester<N> {
     }
 
     async fn attest(&self, number: u64) -> Result<(), AttestError> {
-        let (witness, claimed) = self.node.witness(number).await.map_err(AttestError::Node)?;
+        let (witness, claimed) = match self.node.witness(number).await {
+            Ok(found) => found,
+            Err(_) if self.node.is_final(number).await.map_err(AttestError::Node)? => {
+                tracing::debug!(number, "final without this attester");
+                return Ok(());
+            }
+            Err(e) => return Err(AttestError::Node(e)),
+        };
         let run = self.re_execute.clone();
         let found = tokio::task::spawn_blocking(move || run(&witness))
             .await

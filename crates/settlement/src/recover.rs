@@ -339,11 +339,9 @@ impl Reader {
 
     /// Blobs with their versioned hashes, computed here from the bytes, so that the node need not be trusted.
     async fn fetch_blobs(&self, tx: B256, block: u64) -> Result<Vec<(B256, Box<Blob>)>, String> {
-        let by_tx: Result<Option<Vec<Bytes>>, _> =
-            self.l1.provider().raw_request("anvil_getBlobsByTransactionHash".into(), (tx,)).await;
-        let raw = match by_tx {
-            Ok(Some(blobs)) => blobs,
-            _ => self.fetch_from_beacon(block).await?,
+        let raw = match self.fetch_from_l1(tx).await {
+            Some(blobs) => blobs,
+            None => self.fetch_from_beacon(block).await?,
         };
         let settings = crate::blobs::settings();
         raw.iter()
@@ -357,6 +355,15 @@ impl Reader {
                 Ok((hash, Box::new(blob)))
             })
             .collect()
+    }
+
+    /// What a development L1 has, unless a beacon node was named.
+    async fn fetch_from_l1(&self, tx: B256) -> Option<Vec<Bytes>> {
+        if self.beacon.is_some() {
+            return None;
+        }
+        let method = "anvil_getBlobsByTransactionHash";
+        self.l1.provider().raw_request(method.into(), (tx,)).await.ok().flatten()
     }
 
     async fn fetch_from_beacon(&self, block: u64) -> Result<Vec<Bytes>, String> {

@@ -119,6 +119,11 @@ impl AttesterNode for RemoteNode {
         Ok(u64::try_from(committed).unwrap_or(u64::MAX))
     }
 
+    async fn is_final(&self, number: u64) -> Result<bool, SourceError> {
+        let executed = self.l1.call(self.chain, ZKChain::getTotalBatchesExecutedCall {}).await?;
+        Ok(U256::from(number) <= executed)
+    }
+
     async fn witness(&self, number: u64) -> Result<(Bytes, B256), SourceError> {
         let claim = self.commits.lock().claims.get(&number).copied();
         let claim =

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::world::{Up, ask, free_port, pay, start_l1, until};
 
 /// Batches (committed, proven, executed) as L1 counts them.
-async fn counters(l1: &L1, chain: Address) -> [u64; 3] {
+pub async fn counters(l1: &L1, chain: Address) -> [u64; 3] {
     let n = |v: U256| u64::try_from(v).unwrap();
     [
         n(l1.call(chain, ZKChain::getTotalBatchesCommittedCall {}).await.unwrap()),

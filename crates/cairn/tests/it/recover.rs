@@ -9,7 +9,10 @@ use cairn_settlement::{
 };
 use serde_json::{Value, json};
 
-use crate::world::{Up, ask, cairn, free_port, pay, start_l1, until};
+use crate::{
+    kill::counters,
+    world::{Up, ask, cairn, free_port, pay, start_l1, until},
+};
 
 /// Rounds; each is eight wallets' transactions.
 const ROUNDS: u64 = 130;
@@ -83,6 +86,55 @@ async fn the_state_of_a_thousand_transactions_comes_back_from_l1_and_the_chain_g
     goes_on(&Up::start(&target, Some(&l1_url)), token, &old).await;
 }
 
+/// The node is lost while a batch is committed and not proven. Nobody can prove it any more; it is taken back, and the chain goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_was_not_proven_is_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_l1, l1) = start_l1(&dir.path().join("l1"), free_port()).await;
+    let node = dir.path().join("node");
+    let friend = Address::repeat_byte(0x52);
+    let mut attempt = 0;
+    let (hub, chain, before) = loop {
+        let mut up = Up::start(&node, Some(l1.url()));
+        let chain = up.address("/chain/address");
+        pay(&up.wallet(0).await, friend, 1).await;
+        until("a commit", || async {
+            let [committed, proven, _] = counters(&l1, chain).await;
+            (committed > proven).then_some(())
+        })
+        .await;
+        up.process.kill();
+        let now = counters(&l1, chain).await;
+        if now[0] > now[1] {
+            break (up.text("/contracts/bridgehub"), chain, now);
+        }
+        // The proof was on its way already.
+        attempt += 1;
+        assert!(attempt < 20, "every batch is proven at once: {now:?}");
+    };
+    let recover = |target: &str, options: &[&str]| -> Value {
+        let mut command = cairn();
+        command.args(["recover", "--json", "--from-l1", l1.url(), "--bridgehub", &hub]);
+        command.args(options).arg("--data-dir").arg(dir.path().join(target));
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_str(text.lines().last().unwrap()).unwrap()
+    };
+    let unproven = before[0] - before[1];
+    assert_eq!(recover("looked", &[])["unproven"], unproven);
+    assert_eq!(counters(&l1, chain).await, before, "only asked for is anything taken back");
+    assert_eq!(recover("recovered", &["--revert-unproven"])["unproven"], 0);
+    assert_eq!(counters(&l1, chain).await[..2], [before[1], before[1]]);
+
+    let up = Up::start(&dir.path().join("recovered"), Some(l1.url()));
+    pay(&up.wallet(0).await, friend, 1).await;
+    until("finality of batches in their place", || async {
+        (counters(&l1, chain).await[2] > before[1]).then_some(())
+    })
+    .await;
+}
+
 /// What must be the same before and after.
 struct Snapshot {
     head: u64,
@@ -138,11 +190,11 @@ async fn goes_on(up: &Up, token: Address, old: &Snapshot) {
         let found = ask(&l2, "eth_getBlockByNumber", json!([format!("{block:#x}"), false])).await;
         assert_eq!(&found["hash"], hash, "block {block}");
     }
-    // Init code that returns BLOCKHASH(first): consensus answers with it too, and proves it.
+    // Init code that returns STOP and BLOCKHASH(first): consensus answers with it too, and proves it. (Code may not start with any byte, EIP-3541.)
     let wallet = up.wallet(0).await;
     let mut init = vec![0x63];
     init.extend((first.max(1) as u32).to_be_bytes());
-    init.extend([0x40, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3]);
+    init.extend([0x40, 0x60, 1, 0x52, 0x60, 33, 0x5f, 0xf3]);
     let receipt = wallet
         .send(Send {
             what: "blockhash".into(),
@@ -153,7 +205,8 @@ async fn goes_on(up: &Up, token: Address, old: &Snapshot) {
         .await
         .unwrap();
     let code = ask(&l2, "eth_getCode", json!([receipt.contract_address, "latest"])).await;
-    assert_eq!(code, old.hashes[(first.max(1) - first) as usize]);
+    let hash = old.hashes[(first.max(1) - first) as usize].as_str().unwrap();
+    assert_eq!(code, format!("0x00{}", &hash[2..]));
     let to = Address::repeat_byte(0x77);
     pay(&wallet, to, 12_345).await;
     let mint = Erc20::mintCall { to, amount: U256::from(5) };

@@ -1,71 +1,22 @@
-//! Deployment, deposits and the watcher against the embedded L1 over its JSON-RPC, as against any other L1.
+//! Deployment, deposits and the watcher.
 
 use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, B256, U256};
 use alloy_signer_local::PrivateKeySigner;
-use cairn_l1_dev::{L1Config, L1Dev};
 use cairn_primitives::{
-    ChainConfig, FeeParams,
+    ChainConfig,
     priority::{PriorityTx, empty_queue_hash, roll_priority_hash},
 };
 use cairn_settlement::{
     batch::SourceError,
     bindings::{Bridgehub, L1NativeTokenVault},
-    bridge::Bridge,
-    deploy::{
-        ChainDeployment, Ecosystem, NewChain, create_chain, deploy_attestation_verifier,
-        deploy_ecosystem,
-    },
     l1::{L1, L1Error, L1Wallet, Send},
     watcher::{PrioritySink, WatchError, Watcher},
 };
 use parking_lot::Mutex;
 
-/// First account of the test mnemonic.
-const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
-const CHAIN_ID: u64 = 271;
-
-struct World {
-    l1: L1,
-    wallet: L1Wallet,
-    ecosystem: Ecosystem,
-    chain: ChainDeployment,
-    _server: cairn_rpc::RpcHandle,
-    _node: L1Dev,
-}
-
-async fn world() -> World {
-    let node = L1Dev::open(L1Config::default()).unwrap();
-    let server = node.serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let l1 = L1::connect(&server.http_url(), None).await.unwrap();
-    let signer: PrivateKeySigner = KEY.parse().unwrap();
-    let me = signer.address();
-    let wallet = L1Wallet::new(l1.clone(), signer);
-    let ecosystem = deploy_ecosystem(&wallet, 60).await.unwrap();
-    let verifier =
-        deploy_attestation_verifier(&wallet, ecosystem.governance, &[me], 1).await.unwrap();
-    let chain = NewChain {
-        config: ChainConfig::eth_rollup(CHAIN_ID, l1.chain_id()),
-        fee_params: FeeParams::default(),
-        admin: me,
-        validator: me,
-        verifier,
-        program_id: B256::ZERO,
-        genesis_root: B256::repeat_byte(1),
-        genesis_leaves: 2,
-        genesis_block_hash: B256::repeat_byte(2),
-        genesis_timestamp: 1,
-    };
-    let chain = create_chain(&wallet, &ecosystem, &chain).await.unwrap();
-    World { l1, wallet, ecosystem, chain, _server: server, _node: node }
-}
-
-impl World {
-    fn bridge(&self) -> Bridge<'_> {
-        Bridge::new(&self.wallet, &self.ecosystem, CHAIN_ID, self.chain.address)
-    }
-}
+use crate::world::{CHAIN_ID, world};
 
 #[derive(Default)]
 struct Taken {

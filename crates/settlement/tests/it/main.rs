@@ -1,0 +1,5 @@
+//! Settlement against the embedded L1 over its JSON-RPC, as against any other L1.
+
+mod l1;
+mod round;
+mod world;
