@@ -6,6 +6,7 @@
 //! ones ([`Chain::call`], [`Chain::replay`], everything of [`DevChain`]) off the network threads.
 
 use crate::error::{ChainError, Result};
+use crate::frames::Stepwise;
 use crate::view::{Block, Extra, Log, Receipt, Transaction};
 use alloy_primitives::{Address, B256, Bloom, Bytes, TxHash, U256};
 use alloy_rpc_types::state::StateOverride;
@@ -109,11 +110,36 @@ pub struct CallOutcome {
 #[derive(Debug)]
 pub enum RpcInspector {
     /// `debug_trace*`.
-    Debug(Box<DebugInspector>),
+    Debug(Box<Stepwise<DebugInspector>>),
     /// `eth_createAccessList`.
     AccessList(Box<AccessListInspector>),
     /// Call traces for other namespaces (`ots_`).
-    Calls(Box<TracingInspector>),
+    Calls(Box<Stepwise<TracingInspector>>),
+}
+
+impl RpcInspector {
+    /// An inspector that records calls.
+    pub fn calls(inspector: TracingInspector) -> Self {
+        Self::Calls(Box::new(Stepwise::new(inspector)))
+    }
+
+    /// A call or creation begins.
+    fn enter(&mut self) {
+        match self {
+            Self::Debug(i) => i.enter(),
+            Self::Calls(i) => i.enter(),
+            Self::AccessList(_) => {}
+        }
+    }
+
+    /// A call or creation ended.
+    const fn leave(&mut self) {
+        match self {
+            Self::Debug(i) => i.leave(),
+            Self::Calls(i) => i.leave(),
+            Self::AccessList(_) => {}
+        }
+    }
 }
 
 /// A transaction that a tracer is shown.
@@ -484,40 +510,51 @@ mod inspect {
     macro_rules! each {
         ($self:expr, $i:ident => $call:expr) => {
             match $self {
-                RpcInspector::Debug($i) => $call,
-                RpcInspector::AccessList($i) => $call,
-                RpcInspector::Calls($i) => $call,
+                RpcInspector::Debug(stepwise) => {
+                    let $i = &mut stepwise.inner;
+                    $call
+                }
+                RpcInspector::AccessList(boxed) => {
+                    let $i = boxed.as_mut();
+                    $call
+                }
+                RpcInspector::Calls(stepwise) => {
+                    let $i = &mut stepwise.inner;
+                    $call
+                }
             }
         };
     }
 
     impl<CTX: ContextTr<Journal: JournalExt>> Inspector<CTX> for RpcInspector {
         fn initialize_interp(&mut self, interp: &mut Interpreter, context: &mut CTX) {
-            each!(self, i => Inspector::<CTX>::initialize_interp(i.as_mut(), interp, context))
+            each!(self, i => Inspector::<CTX>::initialize_interp(i, interp, context))
         }
 
         fn step(&mut self, interp: &mut Interpreter, context: &mut CTX) {
-            each!(self, i => Inspector::<CTX>::step(i.as_mut(), interp, context))
+            each!(self, i => Inspector::<CTX>::step(i, interp, context))
         }
 
         fn step_end(&mut self, interp: &mut Interpreter, context: &mut CTX) {
-            each!(self, i => Inspector::<CTX>::step_end(i.as_mut(), interp, context))
+            each!(self, i => Inspector::<CTX>::step_end(i, interp, context))
         }
 
         fn log(&mut self, context: &mut CTX, log: Log) {
-            each!(self, i => Inspector::<CTX>::log(i.as_mut(), context, log))
+            each!(self, i => Inspector::<CTX>::log(i, context, log))
         }
 
         fn log_full(&mut self, interp: &mut Interpreter, context: &mut CTX, log: Log) {
-            each!(self, i => Inspector::<CTX>::log_full(i.as_mut(), interp, context, log))
+            each!(self, i => Inspector::<CTX>::log_full(i, interp, context, log))
         }
 
         fn call(&mut self, context: &mut CTX, inputs: &mut CallInputs) -> Option<CallOutcome> {
-            each!(self, i => Inspector::<CTX>::call(i.as_mut(), context, inputs))
+            self.enter();
+            each!(self, i => Inspector::<CTX>::call(i, context, inputs))
         }
 
         fn call_end(&mut self, context: &mut CTX, inputs: &CallInputs, outcome: &mut CallOutcome) {
-            each!(self, i => Inspector::<CTX>::call_end(i.as_mut(), context, inputs, outcome))
+            each!(self, i => Inspector::<CTX>::call_end(i, context, inputs, outcome));
+            self.leave();
         }
 
         fn create(
@@ -525,7 +562,8 @@ mod inspect {
             context: &mut CTX,
             inputs: &mut CreateInputs,
         ) -> Option<CreateOutcome> {
-            each!(self, i => Inspector::<CTX>::create(i.as_mut(), context, inputs))
+            self.enter();
+            each!(self, i => Inspector::<CTX>::create(i, context, inputs))
         }
 
         fn create_end(
@@ -534,11 +572,12 @@ mod inspect {
             inputs: &CreateInputs,
             outcome: &mut CreateOutcome,
         ) {
-            each!(self, i => Inspector::<CTX>::create_end(i.as_mut(), context, inputs, outcome))
+            each!(self, i => Inspector::<CTX>::create_end(i, context, inputs, outcome));
+            self.leave();
         }
 
         fn selfdestruct(&mut self, contract: Address, target: Address, value: U256) {
-            each!(self, i => Inspector::<CTX>::selfdestruct(i.as_mut(), contract, target, value))
+            each!(self, i => Inspector::<CTX>::selfdestruct(i, contract, target, value))
         }
     }
 }

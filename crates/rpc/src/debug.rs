@@ -6,18 +6,20 @@ use crate::chain::{
 use crate::context::{Context, Module, Registered, quick, weighted};
 use crate::error::{ChainError, Result};
 use crate::execute::{self, Request, TRACE_PERMITS};
+use crate::frames::Stepwise;
 use crate::params::{Args, BlockArg};
 use crate::view::{Log, Receipt};
 use alloy_primitives::{B256, Bytes, TxHash};
 use alloy_rlp::Encodable;
 use alloy_rpc_types::trace::geth::{
-    GethDebugBuiltInTracerType, GethDebugTracerType, GethDebugTracingCallOptions,
+    DefaultFrame, GethDebugBuiltInTracerType, GethDebugTracerType, GethDebugTracingCallOptions,
     GethDebugTracingOptions, GethTrace,
 };
 use revm::context::{BlockEnv, TxEnv};
 use revm::context_interface::result::{HaltReason, ResultAndState};
 use revm_inspectors::tracing::{
-    DebugInspector, DebugInspectorError, TraceLimitBehavior, TraceLimits, TransactionContext,
+    DebugInspector, DebugInspectorError, GethTraceBuilder, TraceLimitBehavior, TraceLimits,
+    TransactionContext,
 };
 use serde::Serialize;
 use std::fmt::Display;
@@ -74,6 +76,27 @@ fn bounded(inspector: DebugInspector) -> DebugInspector {
     }
 }
 
+/// The struct logs of a transaction with several top-level calls: one call's after the other's, as they ran. `None` for all others.
+fn struct_logs(
+    inspector: &mut Stepwise<DebugInspector>,
+    result: &ResultAndState<HaltReason>,
+) -> Option<GethTrace> {
+    let DebugInspector::Default(_, options) = &inspector.inner else { return None };
+    let options = *options;
+    let result = &result.result;
+    let mut frame = DefaultFrame {
+        failed: !result.is_success(),
+        gas: result.tx_gas_used(),
+        return_value: result.output().cloned().unwrap_or_default(),
+        ..DefaultFrame::default()
+    };
+    for tree in inspector.split()? {
+        let part = GethTraceBuilder::new(tree).geth_traces(0, Bytes::new(), options);
+        frame.struct_logs.extend(part.struct_logs);
+    }
+    Some(frame.into())
+}
+
 impl Debugger {
     fn new(mut options: GethDebugTracingOptions, only: Option<TxHash>) -> Result<Self> {
         if matches!(
@@ -88,7 +111,7 @@ impl Debugger {
         options.config.limit = Some(limit);
         let step_bound = asked.is_none_or(|asked| asked > most).then_some(limit as usize);
         let inspector = bounded(DebugInspector::new(options).map_err(bad_tracer)?);
-        let inspector = RpcInspector::Debug(Box::new(inspector));
+        let inspector = RpcInspector::Debug(Box::new(Stepwise::new(inspector)));
         let most_steps = most as usize;
         Ok(Self { inspector, only, step_bound, steps: 0, most_steps, traces: Vec::new() })
     }
@@ -136,9 +159,15 @@ impl TxTracer for Debugger {
             tx_index: included.then_some(tx.index as usize),
             tx_hash: included.then_some(tx.hash),
         };
-        let trace = inspector
-            .get_result(Some(context), tx_env, block_env, result, &mut &*before)
-            .map_err(bad_tracer)?;
+        let trace = match struct_logs(inspector, result) {
+            Some(trace) => trace,
+            None => {
+                inspector.join(tx_env, &result.result);
+                inspector
+                    .get_result(Some(context), tx_env, block_env, result, &mut &*before)
+                    .map_err(bad_tracer)?
+            }
+        };
         inspector.fuse().map_err(bad_tracer)?;
         self.count_steps(&trace)?;
         self.traces.push((*tx, trace));

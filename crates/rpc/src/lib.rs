@@ -16,6 +16,7 @@ mod eth;
 mod execute;
 mod fees;
 mod filters;
+pub mod frames;
 pub mod http;
 mod logs;
 pub mod ots;

@@ -77,7 +77,7 @@ impl CallTracer {
             .set_behavior(TraceLimitBehavior::Halt);
         let config = TracingInspectorConfig::none().set_record_inputs(true).set_record_logs(true);
         let inspector = TracingInspector::new(config).with_limits(limits);
-        Self { inspector: RpcInspector::Calls(Box::new(inspector)), only, outcomes: Vec::new() }
+        Self { inspector: RpcInspector::calls(inspector), only, outcomes: Vec::new() }
     }
 
     /// The trace of one included transaction.
@@ -99,7 +99,7 @@ impl TxTracer for CallTracer {
     fn finish(
         &mut self,
         tx: &TracedTx,
-        _: &TxEnv,
+        env: &TxEnv,
         _: &BlockEnv,
         result: &ResultAndState<HaltReason>,
         _: &dyn StateView,
@@ -107,6 +107,7 @@ impl TxTracer for CallTracer {
         let RpcInspector::Calls(inspector) = &mut self.inspector else {
             return Ok(ControlFlow::Break(()));
         };
+        inspector.join(env, &result.result);
         let cut = inspector.limit_exceeded();
         let nodes = std::mem::take(inspector.traces_mut().nodes_mut());
         inspector.fuse();

@@ -144,7 +144,7 @@ struct Capture {
 impl Capture {
     fn new() -> Self {
         let config = TracingInspectorConfig::none().set_record_logs(true);
-        let inspector = RpcInspector::Calls(Box::new(TracingInspector::new(config)));
+        let inspector = RpcInspector::calls(TracingInspector::new(config));
         Self { inspector, changes: StateOverride::default() }
     }
 }

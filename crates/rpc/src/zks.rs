@@ -340,9 +340,9 @@ pub trait ZkChain: Send + Sync + 'static {
     /// `zks_getTestnetPaymaster`; `None` where none is deployed.
     fn testnet_paymaster(&self) -> Result<Option<Address>>;
 
-    /// `zks_getBytecodeSupplierContract`.
-    fn bytecode_supplier(&self) -> Result<Address> {
-        Err(ChainError::unsupported("zks_getBytecodeSupplierContract"))
+    /// `zks_getBytecodeSupplierContract`; `None` where L1 has none: EVM bytecode is published with its deployment.
+    fn bytecode_supplier(&self) -> Result<Option<Address>> {
+        Ok(None)
     }
 
     /// `zks_L1BatchNumber`: the last sealed batch.

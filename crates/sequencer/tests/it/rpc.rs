@@ -172,7 +172,7 @@ impl cairn_rpc::TxTracer for Collect {
     fn inspector(&mut self, _: &cairn_rpc::TracedTx) -> Option<&mut RpcInspector> {
         let config = revm_inspectors::tracing::TracingInspectorConfig::all();
         let tracing = revm_inspectors::tracing::TracingInspector::new(config);
-        Some(self.inspector.insert(RpcInspector::Calls(Box::new(tracing))))
+        Some(self.inspector.insert(RpcInspector::calls(tracing)))
     }
 
     fn finish(
