@@ -98,11 +98,11 @@ fn check_key(tx: &RecoveredTx, t: &Eip712Tx) -> Result<(), PoolError> {
     if tx.signer == Some(t.from) {
         return Ok(());
     }
-    let why = match tx.signer {
-        None => {
-            "an account without code signs by ECDSA: 65 bytes, `v` 27 or 28, `s` in the lower half"
-        }
-        Some(_) => "it is of another key, or of other data",
+    let why = match (tx.signer, t.signature.len(), t.signature.last()) {
+        (Some(_), ..) => "it is of another key, or of other data",
+        (None, 65, Some(27 | 28)) => "it does not recover, or its `s` is in the upper half (EIP-2)",
+        (None, 65, _) => "the last byte of the signature is neither 27 nor 28",
+        (None, ..) => "an account without code has a signature of 65 bytes",
     };
     let account: Address = t.from;
     let error = AaError { step: Step::Signature, account, reason: Reason::Signature(why) };

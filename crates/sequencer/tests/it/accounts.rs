@@ -1,9 +1,10 @@
 //! Account abstraction from the pool to a sealed batch: what enters, what is refused and in which words, what leaves when it became invalid.
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use alloy_signer::SignerSync;
-use alloy_sol_types::{SolCall, sol};
+use alloy_sol_types::{SolCall, SolValue, sol};
 use cairn_primitives::Eip712Tx;
+use cairn_primitives::address::BOOTLOADER;
 use cairn_primitives::eip712::PaymasterParams;
 use cairn_rpc::{BlockRef, CallPurpose, CallRequest, Chain, ChainError, PoolError};
 use cairn_sequencer::config::BlockTime;
@@ -24,7 +25,11 @@ const VALIDATE: u8 = 0;
 const PAYMASTER: u8 = 3;
 const BEHAVE: u8 = 0;
 const REVERTS: u8 = 1;
+const LOOPS: u8 = 2;
+const WRONG_MAGIC: u8 = 3;
+const READ_FOREIGN: u8 = 7;
 const TIMESTAMP: u8 = 8;
+const DRAIN: u8 = 9;
 const SWITCH: u8 = 10;
 const UNORDERED_NONCE: u8 = 11;
 const DEPLOY: u8 = 14;
@@ -39,16 +44,26 @@ struct World {
 impl World {
     async fn new(sequencer: &Sequencer) -> Self {
         let mut world = Self { chain: rpc(sequencer), nonce: 0, account: Address::ZERO };
-        let path =
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../../contracts/artifacts/MischiefAccount.json");
-        let artifact: serde_json::Value =
-            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        let code: Bytes = artifact["bytecode"].as_str().unwrap().parse().unwrap();
-        let hash = world.send(|tx| tx.create(code).gas(12_000_000)).await;
-        world.account = world.chain.receipt(hash).unwrap().unwrap().contract_address.unwrap();
+        world.account = world.deploy().await;
         let account = world.account;
         world.send(|tx| tx.call(account, Bytes::new()).value(U256::from(ETHER)).gas(100_000)).await;
         world
+    }
+
+    /// Another account that does any wrong thing.
+    async fn deploy(&mut self) -> Address {
+        self.create("MischiefAccount", &[]).await
+    }
+
+    async fn create(&mut self, contract: &str, arguments: &[u8]) -> Address {
+        let path =
+            format!("{}/../../contracts/artifacts/{contract}.json", env!("CARGO_MANIFEST_DIR"));
+        let artifact: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let mut code = hex::decode(artifact["bytecode"].as_str().unwrap()).unwrap();
+        code.extend_from_slice(arguments);
+        let hash = self.send(|tx| tx.create(code).gas(12_000_000)).await;
+        self.chain.receipt(hash).unwrap().unwrap().contract_address.unwrap()
     }
 
     /// Sends a transaction of the first key and waits for its success.
@@ -147,8 +162,18 @@ async fn the_pool_refuses_and_says_why() {
     let sequencer = start(dir.path(), config());
     let mut world = World::new(&sequencer).await;
     let account = world.account;
+    let other = world.deploy().await;
+    // The token that it asks for somebody else's balance.
+    let arguments = ("T".to_owned(), "T".to_owned(), U256::from(18)).abi_encode_params();
+    let token = world.create("TestERC20", &arguments).await;
+    let store = storeCall { slot: U256::from(100), value: token.into_word().into() }.abi_encode();
+    world.send(|tx| tx.call(account, store)).await;
     for (deed, argument, words) in [
         (REVERTS, 0, "validateTransaction of 0x"),
+        (LOOPS, 0, ": out of gas"),
+        (WRONG_MAGIC, 0, ": wrong answer 0xdeadbeef"),
+        (READ_FOREIGN, 5, ", which belongs neither to the account nor to its paymaster"),
+        (DRAIN, 0, "payForTransaction of 0x"),
         (TIMESTAMP, 0, "forbidden opcode TIMESTAMP"),
         (DEPLOY, 0, "forbidden opcode CREATE"),
     ] {
@@ -174,6 +199,27 @@ async fn the_pool_refuses_and_says_why() {
     let mut long = aa(key(1).address(), 0);
     long.signature = Bytes::from_static(&[1; 66]);
     assert!(world.refusal(&long).await.contains("65 bytes"));
+    // No signature at all, and one that no account takes.
+    let bare = Eip712Tx { signature: Bytes::new(), ..aa(account, 1) };
+    assert!(world.refusal(&bare).await.contains("customSignature"));
+    let huge = Eip712Tx { signature: vec![1; 65_537].into(), ..aa(account, 1) };
+    assert!(world.refusal(&huge).await.contains("customSignature"), "oversize");
+    // Fields out of their range.
+    let tip = Eip712Tx { max_priority_fee_per_gas: FEE + 1, ..aa(account, 1) };
+    assert!(world.refusal(&tip).await.contains("max priority fee per gas higher than max fee"));
+    let gas = Eip712Tx { gas_limit: 1 << 30, ..aa(account, 1) };
+    assert!(world.refusal(&gas).await.contains("transaction gas limit too high"));
+    let little = Eip712Tx { gas_limit: 20_999, ..aa(account, 1) };
+    assert!(world.refusal(&little).await.contains("intrinsic gas too low"));
+    let last = Eip712Tx { nonce: u64::MAX, ..aa(account, 1) };
+    assert!(world.refusal(&last).await.contains("nonce"));
+    // A paymaster that has nothing, and one without code.
+    world.plan(PAYMASTER, BEHAVE, 0).await;
+    let poor = signed(2, sponsored(aa(key(2).address(), 0), other));
+    let refusal = world.refusal(&poor).await;
+    assert!(refusal.starts_with("paymaster validation failed: ") && refusal.ends_with("no funds"));
+    let nobody = signed(2, sponsored(aa(key(2).address(), 0), Address::repeat_byte(0x99)));
+    assert!(world.refusal(&nobody).await.starts_with("paymaster validation failed: "));
     let cheap = signed(1, Eip712Tx { gas_per_pubdata: 0, ..aa(key(1).address(), 0) });
     assert!(world.refusal(&cheap).await.contains("gas per pubdata limit too low"));
     let foreign = signed(1, Eip712Tx { chain_id: 1, ..aa(key(1).address(), 0) });
@@ -265,4 +311,43 @@ async fn estimates_take_eip712_meta() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn traces_show_every_step() {
+    use cairn_rpc::ots::CallTracer;
+    let dir = tempfile::tempdir().unwrap();
+    let sequencer = start(dir.path(), config());
+    let world = World::new(&sequencer).await;
+    let account = world.account;
+    let smart = aa(account, 1);
+    let paid = signed(2, sponsored(aa(key(2).address(), 0), account));
+    let plain = signed(1, aa(key(1).address(), 0));
+    for tx in [&smart, &paid, &plain] {
+        world.submit(tx).await.unwrap();
+        included(sequencer.storage(), tx.hash()).await;
+    }
+    let trace = |tx: &Eip712Tx| CallTracer::trace(&world.chain, tx.hash()).unwrap().nodes;
+    let selectors = |nodes: &[revm_inspectors::tracing::types::CallTraceNode]| {
+        let roots = nodes[0].children.iter().map(|i| &nodes[*i].trace);
+        roots.map(|t| hex::encode(&t.data[..t.data.len().min(4)])).collect::<Vec<_>>()
+    };
+    // validateTransaction, payForTransaction, executeTransaction.
+    let nodes = trace(&smart);
+    assert_eq!((nodes[0].trace.caller, nodes[0].trace.address), (account, BOOTLOADER));
+    assert_eq!(nodes[0].trace.gas_limit, smart.gas_limit);
+    let gas = world.chain.receipt(smart.hash()).unwrap().unwrap().gas_used;
+    assert_eq!(nodes[0].trace.gas_used, gas);
+    assert_eq!(selectors(&nodes), ["202bcce7", "e2f318e3", "df9c1589"]);
+    assert!(nodes.iter().any(|n| n.trace.depth == 2 && n.trace.address == SINK));
+    assert!(
+        nodes.iter().skip(1).all(|n| nodes[n.parent.unwrap()].trace.depth + 1 == n.trace.depth)
+    );
+    // The paymaster, the call itself, the paymaster again.
+    let nodes = trace(&paid);
+    assert_eq!(selectors(&nodes), ["038a24bc", "", "817b17f0"]);
+    assert_eq!(nodes[nodes[0].children[1]].trace.value, U256::from(3));
+    // A plain account's is the one call that it is on Ethereum.
+    let nodes = trace(&plain);
+    assert_eq!((nodes.len(), nodes[0].trace.address), (1, SINK));
 }
