@@ -5,7 +5,7 @@ mod common;
 
 use alloy_primitives::{Address, Bytes, TxKind, U256};
 use alloy_signer::SignerSync;
-use alloy_sol_types::{SolCall, SolValue, sol};
+use alloy_sol_types::{SolCall, SolError, SolValue, sol};
 use cairn_primitives::{Eip712Tx, Transaction, address::NONCE_HOLDER, eip712::PaymasterParams};
 use cairn_stf::{
     BlockExecutor, CallRequest, ExecError, Failure, RecoveredTx, Simulator, TxError, TxResult,
@@ -29,6 +29,9 @@ sol! {
     function increaseMinNonce(uint256 value);
     function incrementMinNonceIfEquals(uint256 expected);
     function setValueUnderNonce(uint256 key, uint256 value);
+    error PaymasterEmpty(uint256 balance, uint256 fee);
+    error AllowanceTooLow(uint256 allowance, uint256 needed);
+    error ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed);
     function openSession(address key, address asset, uint128 limit, uint128 feeLimit, uint64 validUntil);
 }
 
@@ -369,6 +372,14 @@ fn a_sponsor_pays_for_one_who_has_nothing() {
     let error = aa_refused(&chain, &ready(dear));
     assert_eq!((error.step, error.account), (Step::ValidateAndPay, paymaster));
     assert!(error.to_string().starts_with("paymaster validation failed: "));
+    // A sponsor without money says how much it has, and how much the fee is.
+    let empty =
+        deploy(&mut chain, "SponsorPaymaster", (owner, U256::from(ETHER)).abi_encode_params());
+    let mut tx = sponsored(Eip712Tx { nonce, value: U256::ZERO, ..aa(from, DEAD) }, empty);
+    tx.signature = poor.sign_hash_sync(&tx.signing_hash()).unwrap().as_bytes().to_vec().into();
+    let error = aa_refused(&chain, &ready(tx));
+    let says = PaymasterEmpty { balance: U256::ZERO, fee: U256::from(130_000_000) };
+    assert_eq!(error.reason, Reason::Revert(says.abi_encode().into()));
 }
 
 #[test]
@@ -402,6 +413,30 @@ fn fees_in_a_token() {
     };
     let error = aa_refused(&chain, &paid(259_999_999, 0));
     assert_eq!(error.step, Step::ValidateAndPay, "{error}");
+    let (allowance, needed) = (U256::from(259_999_999), U256::from(260_000_000));
+    let says = AllowanceTooLow { allowance, needed };
+    assert_eq!(error.reason, Reason::Revert(says.abi_encode().into()));
+    // Allowed, but not there: the token's own words.
+    let broke = signer(79);
+    let input = approvalBasedCall { token, minAllowance: U256::MAX, innerInput: Bytes::new() };
+    let params = PaymasterParams { paymaster, input: input.abi_encode().into() };
+    let poorer =
+        Eip712Tx { value: U256::ZERO, paymaster: Some(params), ..aa(broke.address(), DEAD) };
+    let sign_by = |key: &alloy_signer_local::PrivateKeySigner, mut tx: Eip712Tx| {
+        tx.signature = key.sign_hash_sync(&tx.signing_hash()).unwrap().as_bytes().to_vec().into();
+        ready(tx)
+    };
+    let error = aa_refused(&chain, &sign_by(&broke, poorer.clone()));
+    assert_eq!((error.step, error.account), (Step::ValidateAndPay, paymaster));
+    let says = ERC20InsufficientBalance { sender: broke.address(), balance: U256::ZERO, needed };
+    assert_eq!(error.reason, Reason::Revert(says.abi_encode().into()));
+    // What is named as the token is none.
+    let input =
+        approvalBasedCall { token: STORE, minAllowance: U256::ONE, innerInput: Bytes::new() };
+    let params = PaymasterParams { paymaster, input: input.abi_encode().into() };
+    let error =
+        aa_refused(&chain, &sign_by(&broke, Eip712Tx { paymaster: Some(params), ..poorer }));
+    assert_eq!((error.step, error.account, error.reason), (Step::Approval, STORE, Reason::Token));
     let result = include(&mut chain, paid(260_000_000, 0));
     assert_eq!(result.failure, None);
     let tokens = ETHER - read_token(&chain, token, from);
