@@ -106,7 +106,7 @@ function overview(t, info) {
     t.deposit ? depositCard(t.deposit) : null,
     t.withdrawals && t.withdrawals.length ? p.card("Messages to L1", t.withdrawals.map(withdrawalLine)) : null,
     p.card("Input", inputView(t)),
-    accountFields(t.extra),
+    accountFields(t.account),
     p.card("On its way to L1", b ? h("div", null,
       h("div.pad", null, p.track(b)),
       p.facts([
@@ -161,11 +161,21 @@ function withdrawalLine(w) {
   ]);
 }
 
-// The fields of a type 0x71 transaction, and whatever else this chain adds to Ethereum's.
-function accountFields(extra) {
-  const hide = new Set(["l1BatchNumber", "l1BatchTxIndex", "r", "s", "v", "yParity"]);
-  const rows = Object.entries(extra || {}).filter(([k, v]) => !hide.has(k) && v !== null);
-  return rows.length ? p.card("Account abstraction", p.facts(rows.map(([k, v]) => [k, h("span.mono.breakable", null, typeof v === "string" ? v : JSON.stringify(v))]))) : null;
+// What only a transaction of type 0x71 has.
+function accountFields(a) {
+  if (!a) return null;
+  const flow = { general: "sponsored: the sender pays nothing", approvalBased: "in a token: the paymaster may take it from the sender", unknown: "of the paymaster's own kind" };
+  return p.card("Account abstraction", p.facts([
+    ["Account", a.smart ? "a contract, which validated the transaction itself" : "a plain one, by its key"],
+    ["Fee paid by", a.paymaster ? h("span.breakable", null, "paymaster ", p.address(a.paymaster, null, { full: true })) : "the account itself"],
+    ["Fee", a.paymaster ? flow[a.flow] : null],
+    ["Fee token", a.feeToken ? h("span.breakable", null, a.feeMeta && a.feeMeta.symbol ? a.feeMeta.symbol + " " : null, p.address(a.feeToken, null, { full: true })) : null],
+    ["Allowance asked for", a.minAllowance ? p.amount(a.minAllowance, a.feeMeta || { symbol: "", decimals: 0 }, 18) : null],
+    ["Paymaster's input", a.inputBytes ? h("details", null, h("summary", null, bytes(a.inputBytes)), h("span.mono.breakable", null, a.input)) : null],
+    ["Gas per byte of pubdata, at most", count(a.gasPerPubdata)],
+    ["Signature", h("details", null, h("summary", null, bytes(a.signatureBytes)), h("span.mono.breakable", null, a.signature + (a.signatureBytes * 2 + 2 > a.signature.length ? "…" : "")))],
+    ["Signed digest", mono(a.digest, "the signed digest")],
+  ]));
 }
 
 export function value(v) {
@@ -260,10 +270,12 @@ export async function batch({ params, signal, leave, refresh }) {
         ["Sealed", b.sealedAt ? p.time(Math.floor(b.sealedAt / 1000)) : null],
       ])),
       p.card("Finality", p.facts([
-        ["Verifier", verifierName(b.verifier)],
+        ["Verifier", h("span.breakable", null, verifierName(b.verifier), b.verifier && b.verifier.address ? h("span.faint.mono", { title: "The contract on L1: " + b.verifier.address }, " " + short(b.verifier.address)) : null)],
         ["Proof", p.proof(b, b.verifier)],
         ["Proven cycles", pr && pr.cycles ? count(pr.cycles) + " in " + count(pr.shards) + " shards" : null],
-        ["Proving time", pr && pr.seconds ? seconds(pr.seconds) : null],
+        ["Proving time", pr && pr.spentMs ? seconds(pr.spentMs / 1000) : null],
+        ["Proven security", pr && pr.provenBits ? count(pr.provenBits) + " bits" : null],
+        ["Proof covers", pr && pr.proofOf && pr.proofOf[0] !== pr.proofOf[1] ? "batches " + count(pr.proofOf[0]) + " to " + count(pr.proofOf[1]) : null],
         ["Proof on L1", b.l1ProofBytes ? bytes(b.l1ProofBytes) : null],
         ["L1 gas", b.l1Gas ? count(b.l1Gas) + (b.execute ? "" : " so far") : null],
         ["Commit", l1Short(b.commit)],
@@ -294,8 +306,9 @@ function l1Short(t) {
 
 function verifierName(v) {
   if (!v || v.kind === "unknown") return "unknown (L1 did not say)";
-  if (v.kind === "attesters") return v.threshold + " attester" + (v.threshold === "1" ? "" : "s") + " (not a validity proof)";
-  return "validity proof";
+  const signers = v.threshold + " attester" + (v.threshold === "1" ? "" : "s");
+  if (v.kind === "attesters") return signers + " (not a validity proof)";
+  return v.kind === "both" ? "validity proof, and " + signers : "validity proof";
 }
 
 export async function l1({ params, signal, leave, refresh, info }) {

@@ -81,13 +81,20 @@ export function outcome(ok) {
 
 const STEPS = ["pending", "processed", "committed", "finalized"];
 
+// How much of the work on a proof is done, from 0 to 1: its shards, then their proofs joined into one.
+function provenPart(p) {
+  const shards = p.shards ? p.done / p.shards : 0;
+  if (!p.joinSteps) return p.status === "joining" ? 0.5 : shards * (p.joinSteps === undefined ? 1 : 0.5);
+  return 0.5 + 0.5 * (p.joined / p.joinSteps);
+}
+
 // A batch's way to L1 as a line of four stations; the last stretch fills with the proof.
 export function track(b) {
   const reached = b.status === "proven" ? 2 : STEPS.indexOf(b.status);
   const proving = b.proving;
   let part = 0;
   if (b.status === "proven" || (proving && proving.status === "proven")) part = 1;
-  else if (proving && proving.shards) part = proving.done / proving.shards;
+  else if (proving) part = provenPart(proving);
   const stations = STEPS.map((name, i) => {
     const state = i < reached || b.status === "finalized" ? "done" : i === reached ? "now" : "todo";
     const words = WORDS[name] + (state === "now" ? " (now)" : "");
@@ -111,8 +118,9 @@ export function proof(b, verifier) {
   const p = b.proving;
   if (p) {
     if (p.status === "failed") return "Proof failed: " + (p.failure || "");
-    if (p.status === "proven") return "Proof " + bytes(p.proofBytes) + " in " + seconds(p.seconds);
-    return "Proving " + p.done + "/" + p.shards + " shards";
+    if (p.status === "proven") return "Proof " + bytes(p.proofBytes) + " in " + seconds(p.spentMs / 1000);
+    if (p.status === "joining") return "Joining " + (p.joinSteps ? p.joined + "/" + p.joinSteps + " proofs" : "the shards' proofs");
+    return p.shards ? "Proving " + p.done + "/" + p.shards + " shards" : "Proving";
   }
   if (b.status === "pending") return "Open";
   if (verifier && verifier.kind === "attesters") return b.prove ? "Attested" : "Waiting for attesters";

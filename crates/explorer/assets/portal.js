@@ -127,14 +127,17 @@ async function form(action, wallet, signal) {
 }
 
 async function withdrawals(wallet, signal, refresh, leave) {
-  const data = await get("/withdrawals?address=" + wallet.account, signal);
+  const [data, deposits] = await Promise.all([
+    get("/withdrawals?address=" + wallet.account, signal), get("/deposits?address=" + wallet.account, signal)]);
   const rows = data.rows.filter((w) => w.to);
-  if (rows.some((w) => w.state !== "finalized")) {
+  const failed = deposits.rows.filter((d) => d.state === "failed" && d.l1Token);
+  if (rows.some((w) => w.state !== "finalized") || failed.some((d) => d.claim !== "done")) {
     const timer = setInterval(refresh, 2000);
     leave(() => clearInterval(timer));
   }
-  if (!rows.length) return h("div.card", null, p.empty("No withdrawals", "What you withdraw can be finalized here once its batch is final."));
-  return h("div.card", null, p.table("My withdrawals", [
+  const back = failed.length ? claims(failed, wallet) : null;
+  if (!rows.length) return h("div", null, back, h("div.card", null, p.empty("No withdrawals", "What you withdraw can be finalized here once its batch is final.")));
+  return h("div", null, back, h("div.card", null, p.table("My withdrawals", [
     ["Withdrawal", (w) => p.tx(w.hash)],
     ["Amount", bridgeValue, "num"],
     ["Age", (w) => p.time(w.timestamp)],
@@ -148,7 +151,25 @@ async function withdrawals(wallet, signal, refresh, leave) {
           () => session.finalizing.delete(w.hash + w.item));
       },
     }, "Finalize") : w.l1Tx ? p.l1tx(w.l1Tx) : h("span.faint", null, "–")],
-  ], rows));
+  ], rows)));
+}
+
+// Tokens whose deposit failed on this chain: L1 gives them back once the failure is final.
+function claims(failed, wallet) {
+  return p.card("Failed deposits", p.table("Failed deposits", [
+    ["Deposit", (d) => p.tx(d.hash)],
+    ["Amount", bridgeValue, "num"],
+    ["Age", (d) => p.time(d.timestamp)],
+    ["State", (d) => d.claim === "done" ? p.status("finalized", "Claimed back") : d.claim === "ready" ? p.status("ready", "Ready to claim") : p.status("failed", "Failed, not final yet")],
+    ["", (d) => d.claim === "ready" ? h("button.button.small.primary", {
+      type: "button", class: "claim", disabled: session.finalizing.has(d.hash),
+      onclick: (event) => {
+        event.target.disabled = true;
+        session.finalizing.add(d.hash);
+        start("Claim a failed deposit", "finalize", wallet, { action: "claim", from: wallet.account, hash: d.hash }, () => session.finalizing.delete(d.hash));
+      },
+    }, "Claim back") : h("span.faint", null, "–")],
+  ], failed));
 }
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -218,7 +239,7 @@ async function run(action, wallet, wish, line, track, mark) {
     if (!hash) throw new Error("L1 queued nothing for this chain");
     const say = line("Arriving on this chain");
     const here = await poll("/tx/" + hash, (t) => t.status !== "pool");
-    if (!here.ok) throw new Error("The deposit failed on this chain; what it carried was refunded to the sender");
+    if (!here.ok) throw new Error("The deposit failed on this chain. ETH was refunded to its sender here; a token can be claimed back on L1, under My withdrawals, once the failure is final");
     say("done", "Arrived: ", p.tx(hash));
   }
   const say = line("On its way to finality");

@@ -232,21 +232,21 @@ impl App {
     /// A deposit with its state: `waiting`, `failed`, or its batch's status.
     pub(crate) fn deposit_row(&self, d: &DepositRecord) -> Result<Value> {
         let l1 = self.index.l1_deposit(d.id)?;
-        let (state, batch, timestamp) = match d.at {
+        let (status, batch, timestamp) = match d.at {
             None => ("waiting", None, None),
             Some(at) => {
                 let batch = self.storage.batch_of_block(at.block)?;
-                let state = if d.success { self.status_of_block(at.block)? } else { "failed" };
                 let block = self.storage.block(at.block)?;
-                (state, batch, block.map(|b| b.header.timestamp))
+                (self.status_of_block(at.block)?, batch, block.map(|b| b.header.timestamp))
             }
         };
+        let state = if d.at.is_some() && !d.success { "failed" } else { status };
         Ok(json!({
             "id": d.id, "hash": d.hash, "from": d.sender, "to": d.receiver,
             "l1Token": d.l1_token, "amount": d.amount.to_string(),
             "token": self.l1_token_brief(d.l1_token),
             "block": d.at.map(|a| a.block), "timestamp": timestamp, "batch": batch, "state": state,
-            "l1Tx": l1.map(|l| l.l1_tx), "l1Block": l1.map(|l| l.l1_block),
+            "status": status, "l1Tx": l1.map(|l| l.l1_tx), "l1Block": l1.map(|l| l.l1_block),
         }))
     }
 

@@ -3,9 +3,9 @@
 use alloy_consensus::{Transaction as _, Typed2718};
 use alloy_primitives::{Address, B256, U256};
 use alloy_provider::Provider;
-use alloy_sol_types::{SolCall, SolEvent};
+use alloy_sol_types::{SolCall, SolEvent, sol};
 use cairn_settlement::bindings::{
-    AttestationVerifier, Bridgehub, L1AssetRouter, L1NativeTokenVault, ZKChain,
+    AttestationVerifier, Bridgehub, L1AssetRouter, L1NativeTokenVault, L1Nullifier, ZKChain,
 };
 use cairn_settlement::deploy::{ChainDeployment, Ecosystem};
 use cairn_settlement::l1::L1;
@@ -106,23 +106,44 @@ pub async fn proof_bytes(l1: &L1, hash: B256) -> Result<Option<usize>> {
     Ok(call.map(|c| c.proof.len()))
 }
 
-/// What makes batches of this chain final: `attesters` with `k`, `validity-proof`, or `unknown`.
+sol! {
+    interface IDualVerifier {
+        function first() external view returns (address);
+        function second() external view returns (address);
+    }
+}
+
+/// What makes batches of this chain final: `attesters` with `k`, `validity-proof`, or `both` with `k`.
 ///
 /// # Errors
 /// L1's, when it does not answer.
 pub async fn verifier(l1: &L1, chain: Address) -> Result<Value> {
     let verifier = l1.call(chain, ZKChain::getVerifierCall {}).await?;
-    // What answers to `threshold` counts attesters; what does not, checks proofs.
-    match l1.call(verifier, AttestationVerifier::thresholdCall {}).await {
-        Ok(k) => {
-            Ok(json!({ "kind": "attesters", "threshold": k.to_string(), "address": verifier }))
+    let threshold =
+        |at| async move { answer(l1.call(at, AttestationVerifier::thresholdCall {}).await) };
+    // What answers to `threshold` counts attesters, what has a first and a second asks two; what does neither checks proofs.
+    if let Some(k) = threshold(verifier).await? {
+        return Ok(json!({ "kind": "attesters", "threshold": k.to_string(), "address": verifier }));
+    }
+    let parts = [
+        answer(l1.call(verifier, IDualVerifier::firstCall {}).await)?,
+        answer(l1.call(verifier, IDualVerifier::secondCall {}).await)?,
+    ];
+    for part in parts.into_iter().flatten() {
+        if let Some(k) = threshold(part).await? {
+            return Ok(json!({ "kind": "both", "threshold": k.to_string(), "address": verifier }));
         }
-        Err(e)
-            if e.is_transient() && !matches!(e, cairn_settlement::l1::L1Error::Nonsense { .. }) =>
-        {
-            Err(e.into())
-        }
-        Err(_) => Ok(json!({ "kind": "validity-proof", "address": verifier })),
+    }
+    Ok(json!({ "kind": "validity-proof", "address": verifier }))
+}
+
+/// What a contract answered; `None` when it has no such function. Only an L1 that is away is an error.
+fn answer<T>(answer: std::result::Result<T, cairn_settlement::l1::L1Error>) -> Result<Option<T>> {
+    use cairn_settlement::l1::L1Error;
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(e) if e.is_transient() && !matches!(e, L1Error::Nonsense { .. }) => Err(e.into()),
+        Err(_) => Ok(None),
     }
 }
 
@@ -143,6 +164,21 @@ pub async fn is_finalized(
         l2MessageIndex: U256::from(message),
     };
     Ok(l1.call(router, call).await?)
+}
+
+/// Whether L1 still holds what a failed deposit of a token locked.
+///
+/// # Errors
+/// L1's.
+pub async fn is_claimable(
+    l1: &L1,
+    nullifier: Address,
+    chain_id: u64,
+    l2_tx_hash: B256,
+) -> Result<bool> {
+    let call =
+        L1Nullifier::depositHappenedCall { chainId: U256::from(chain_id), l2TxHash: l2_tx_hash };
+    Ok(!l1.call(nullifier, call).await?.is_zero())
 }
 
 /// What a deposit must bring along for its gas on L2, in wei.

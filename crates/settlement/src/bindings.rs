@@ -173,6 +173,8 @@ sol! {
     interface L1Nullifier {
         function finalizeDeposit(FinalizeL1DepositParams params) external;
         function isWithdrawalFinalized(uint256 chainId, uint256 l2BatchNumber, uint256 l2MessageIndex) external view returns (bool);
+        function depositHappened(uint256 chainId, bytes32 l2TxHash) external view returns (bytes32);
+        function bridgeRecoverFailedTransfer(uint256 chainId, address depositSender, bytes32 assetId, bytes assetData, bytes32 l2TxHash, uint256 l2BatchNumber, uint256 l2MessageIndex, uint16 l2TxNumberInBatch, bytes32[] merkleProof) external;
     }
 
     /// Holds the assets.

@@ -41,7 +41,28 @@ pub(super) async fn deposits(State(app): State<Shared>, Query(q): Query<PageQuer
         let total = of.is_none().then(|| app.storage.priority_ops_end()).transpose()?;
         Ok(json!({ "rows": rows, "next": page.next.map(|n| n.to_string()), "total": total }))
     });
-    page.await.map(Json)
+    let mut page = page.await?;
+    if let Some(rows) = page["rows"].as_array_mut() {
+        settle_failed(&app, rows).await;
+    }
+    Ok(Json(page))
+}
+
+/// Says of failed deposits of tokens in final batches whether they can still be claimed back: `claim` is `ready` or `done`.
+async fn settle_failed(app: &Shared, rows: &mut [Value]) {
+    let ask = rows.iter().map(|row| async {
+        let final_batch = row["status"] == "finalized" && row["l1Token"].is_string();
+        if row["state"] != "failed" || !final_batch {
+            return None;
+        }
+        let hash = row["hash"].as_str().and_then(parse_hash)?;
+        let (nullifier, id) = (app.network.ecosystem.nullifier, app.network.chain_id);
+        l1::is_claimable(&app.l1, nullifier, id, hash).await.ok()
+    });
+    let answers = join_all(ask).await;
+    for (row, answer) in rows.iter_mut().zip(answers) {
+        row["claim"] = json!(answer.map(|open| if open { "ready" } else { "done" }));
+    }
 }
 
 pub(super) async fn withdrawals(State(app): State<Shared>, Query(q): Query<PageQuery>) -> Answer {

@@ -1,8 +1,9 @@
 //! Blocks, transactions and batches.
 
+use alloy_sol_types::{SolCall, sol};
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use cairn_primitives::Transaction;
+use cairn_primitives::{Eip712Tx, Transaction};
 use serde_json::{Value, json};
 
 use super::{Answer, ApiError, Cost, PageQuery, Shared, work};
@@ -108,7 +109,7 @@ pub(super) async fn tx(State(app): State<Shared>, Path(hash): Path<String>) -> A
                 "hash": hash, "status": "pool", "from": tx.from, "to": tx.to,
                 "value": tx.value.to_string(), "nonce": tx.nonce, "type": tx.ty,
                 "gasLimit": tx.gas, "call": app.decoder.call(tx.to, &tx.input),
-                "input": shown(&tx.input), "inputBytes": tx.input.len(), "extra": tx.extra,
+                "input": shown(&tx.input), "inputBytes": tx.input.len(),
             })
         })),
     });
@@ -157,8 +158,9 @@ fn included(app: &App, s: &Stored) -> Result<Value> {
     row["logCount"] = json!(r.logs.len());
     row["transfers"] = transfers.iter().map(|t| app.transfer_row(t)).collect();
     row["withdrawals"] = Value::Array(withdrawals);
-    // What only this chain has, such as the fields of type 0x71, as the JSON-RPC tells it.
-    row["extra"] = json!(app.chain.transaction(s.tx.hash)?.map(|t| t.extra));
+    if let Transaction::Eip712(t) = tx {
+        row["account"] = account_fields(app, t, s.at.block)?;
+    }
     if let Transaction::Priority(op) = tx {
         let deposit = crate::index::deposit(op);
         let deposit =
@@ -168,6 +170,44 @@ fn included(app: &App, s: &Stored) -> Result<Value> {
         row["deposit"]["refundRecipient"] = json!(op.refund_recipient);
     }
     Ok(row)
+}
+
+sol! {
+    function general(bytes input) external;
+    function approvalBased(address token, uint256 minAllowance, bytes innerInput) external;
+}
+
+/// What only a transaction of type 0x71 has: who validated it, who paid, in which token, and the signature.
+fn account_fields(app: &App, tx: &Eip712Tx, block: u64) -> Result<Value> {
+    let before = app.storage.state_at(block.saturating_sub(1))?;
+    let code_hash = match before {
+        Some(state) => state.account(tx.from)?.map(|a| a.code_hash),
+        None => None,
+    };
+    let code = match code_hash.filter(|hash| *hash != crate::index::NO_CODE) {
+        Some(hash) => app.storage.state()?.code(hash)?.unwrap_or_default(),
+        None => Default::default(),
+    };
+    // An EIP-7702 delegation leaves an account a plain one.
+    let smart = !code.is_empty() && !code.starts_with(&[0xef, 0x01, 0x00]);
+    let mut out = json!({
+        "smart": smart, "gasPerPubdata": tx.gas_per_pubdata, "digest": tx.signing_hash(),
+        "signature": shown(&tx.signature), "signatureBytes": tx.signature.len(),
+    });
+    let Some(p) = &tx.paymaster else { return Ok(out) };
+    out["paymaster"] = json!(p.paymaster);
+    out["input"] = json!(shown(&p.input));
+    out["inputBytes"] = json!(p.input.len());
+    out["flow"] = json!("unknown");
+    if generalCall::abi_decode(&p.input).is_ok() {
+        out["flow"] = json!("general");
+    } else if let Ok(call) = approvalBasedCall::abi_decode(&p.input) {
+        out["flow"] = json!("approvalBased");
+        out["feeToken"] = json!(call.token);
+        out["minAllowance"] = json!(call.minAllowance.to_string());
+        out["feeMeta"] = app.token_brief(call.token);
+    }
+    Ok(out)
 }
 
 pub(super) async fn trace(State(app): State<Shared>, Path(hash): Path<String>) -> Answer {

@@ -124,7 +124,7 @@ pub(super) struct Wish {
     /// Amount in the smallest unit, in decimal digits.
     #[serde(default)]
     amount: String,
-    /// For `finalize`: the withdrawal's transaction and place in it.
+    /// For `finalize`: the withdrawal's transaction and place in it. For `claim`: the failed deposit's transaction here.
     #[serde(default)]
     hash: Option<B256>,
     #[serde(default)]
@@ -138,6 +138,7 @@ enum Action {
     Send,
     Withdraw,
     Finalize,
+    Claim,
 }
 
 fn step(layer: &str, title: &str, to: Address, value: U256, data: Bytes) -> Value {
@@ -151,6 +152,7 @@ fn step(layer: &str, title: &str, to: Address, value: U256, data: Bytes) -> Valu
 pub(super) async fn plan(State(app): State<Shared>, Json(wish): Json<Wish>) -> Answer {
     let steps = match wish.action {
         Action::Finalize => finalize(&app, &wish).await?,
+        Action::Claim => claim(&app, &wish).await?,
         Action::Deposit => deposit(&app, &wish, amount_of(&wish)?).await?,
         Action::Send => send(&wish, amount_of(&wish)?),
         Action::Withdraw => withdraw(&app, &wish, amount_of(&wish)?).await?,
@@ -291,6 +293,48 @@ async fn finalize(app: &Shared, wish: &Wish) -> Result<Vec<Value>, ApiError> {
     let data = L1Nullifier::finalizeDepositCall { params }.abi_encode().into();
     let nullifier = app.network.ecosystem.nullifier;
     Ok(vec![step("l1", "Finalize on L1", nullifier, U256::ZERO, data)])
+}
+
+/// The L1 call that gives back what a failed deposit of a token locked. Anybody may send it; L1 noted who deposited.
+async fn claim(app: &Shared, wish: &Wish) -> Result<Vec<Value>, ApiError> {
+    let hash = wish.hash.ok_or_else(|| ApiError::bad("which deposit?"))?;
+    let call = work(app, Cost::Executes, move |app| failed_deposit(app, hash));
+    let call = call.await?.ok_or_else(|| ApiError::missing("this failed deposit"))?;
+    let nullifier = app.network.ecosystem.nullifier;
+    Ok(vec![step("l1", "Claim it back on L1", nullifier, U256::ZERO, call.abi_encode().into())])
+}
+
+/// `None` unless the transaction is a deposit of a token that failed, in a batch whose messages L1 knows.
+fn failed_deposit(
+    app: &crate::app::App,
+    hash: B256,
+) -> crate::Result<Option<L1Nullifier::bridgeRecoverFailedTransferCall>> {
+    let Some(at) = app.storage.tx_location(hash)? else { return Ok(None) };
+    let pos = TxPos { block: at.block, index: at.index };
+    let Some(stored) = app.stored(pos)? else { return Ok(None) };
+    let cairn_primitives::Transaction::Priority(op) = &stored.decoded else { return Ok(None) };
+    let deposit = crate::index::deposit(op);
+    let Some(token) = deposit.l1_token.filter(|_| !stored.receipt.success) else {
+        return Ok(None);
+    };
+    let logs = &stored.receipt.l2_to_l1_logs;
+    let Some(item) = logs.iter().position(|l| l.sender == address::BOOTLOADER) else {
+        return Ok(None);
+    };
+    let Some(proof) = app.zk.log_proof(hash, item, LogProofMode::BatchRoot)? else {
+        return Ok(None);
+    };
+    Ok(Some(L1Nullifier::bridgeRecoverFailedTransferCall {
+        chainId: U256::from(app.network.chain_id),
+        depositSender: deposit.sender,
+        assetId: asset_id(app.network.ecosystem.l1_chain_id, token),
+        assetData: (deposit.amount, deposit.receiver, token).abi_encode_params().into(),
+        l2TxHash: hash,
+        l2BatchNumber: U256::from(proof.batch_number),
+        l2MessageIndex: U256::from(proof.id),
+        l2TxNumberInBatch: u16::try_from(at.index).unwrap_or(u16::MAX),
+        merkleProof: proof.proof,
+    }))
 }
 
 /// The text of a message to L1: that of the messenger's event of the same place.
