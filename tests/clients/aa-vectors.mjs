@@ -5,7 +5,6 @@ import { ethers } from "ethers";
 import * as viem from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import * as viemZk from "viem/zksync";
-const viem = await import(at + "/node_modules/viem/_esm/index.js");
 const key = "0x" + "42".repeat(32);
 const w = new ethers.Wallet(key);
 const out = [];

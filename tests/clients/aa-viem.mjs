@@ -5,7 +5,7 @@ import {
   chainConfig, eip712WalletActions, getApprovalBasedPaymasterInput, getGeneralPaymasterInput, publicActionsL2,
   toMultisigSmartAccount, toSinglesigSmartAccount, toSmartAccount,
 } from "viem/zksync";
-import { L2, account, assert, matrix, network, token, versionOf } from "./cell.mjs";
+import { L2, assert, matrix, network, own, token, versionOf } from "./cell.mjs";
 import { artifact, passkey } from "./aa.mjs";
 
 const { cell, end } = matrix("viem", versionOf("viem"));
@@ -19,7 +19,7 @@ const chain = defineChain({
 const client = createPublicClient({ chain, transport: http(), pollingInterval: 100, cacheTime: 0 }).extend(publicActionsL2());
 const plain = (a) => createWalletClient({ account: a, chain, transport: http() });
 const of = (a) => plain(a).extend(eip712WalletActions());
-const owner = privateKeyToAccount(account(9).key);
+const owner = privateKeyToAccount(own.key);
 const wallet = of(owner);
 const friend = privateKeyToAccount(generatePrivateKey()).address;
 const mined = (hash) => client.waitForTransactionReceipt({ hash, timeout: 20_000 });

@@ -1,16 +1,18 @@
 // zksync-ethers v6, account abstraction: transactions of type 0x71 from plain and smart accounts, and paymasters.
 import { Contract, ContractFactory, Wallet as EthersWallet, ZeroAddress, getBytes, parseEther } from "ethers";
-import { ECDSASmartAccount, MultisigECDSASmartAccount, Provider, SmartAccount, Wallet, types, utils } from "zksync-ethers";
-import { L2, account, assert, matrix, token, versionOf } from "./cell.mjs";
+import { BrowserProvider, ECDSASmartAccount, MultisigECDSASmartAccount, Provider, Signer, SmartAccount, Wallet, types, utils } from "zksync-ethers";
+import { L2, assert, matrix, own, sleep, token, versionOf } from "./cell.mjs";
 import { artifact, passkey } from "./aa.mjs";
 
 const { cell, end } = matrix("zksync-ethers", versionOf("zksync-ethers"));
 const l2 = new Provider(L2, undefined, { cacheTimeout: -1 });
-const wallet = new Wallet(account(8).key, l2);
+const wallet = new Wallet(own.key, l2);
 const friend = EthersWallet.createRandom().address;
 let sponsor;
 let tokens;
 let erc20Paymaster;
+let moved;
+let gasless;
 
 // Plain EVM bytecode goes the plain way: zksync-ethers' own factory wants EraVM bytecode.
 async function deploy(name, ...args) {
@@ -18,6 +20,9 @@ async function deploy(name, ...args) {
   const contract = await new ContractFactory(abi, bytecode, wallet).deploy(...args, { type: 2 });
   return contract.waitForDeployment();
 }
+
+const fields = "uint256 txType,uint256 from,uint256 to,uint256 gasLimit,uint256 gasPerPubdataByteLimit,uint256 maxFeePerGas,uint256 maxPriorityFeePerGas,uint256 paymaster,uint256 nonce,uint256 value,bytes data,bytes32[] factoryDeps,bytes paymasterInput";
+const TRANSACTION = { Transaction: fields.split(",").map((f) => ({ type: f.split(" ")[0], name: f.split(" ")[1] })) };
 
 async function refused(promise, what) {
   try {
@@ -61,6 +66,7 @@ await cell("0x71: a sponsor pays for an account without ether", async () => {
   const tx = await asPoor.mint(poor.address, 70n, { customData: { gasPerPubdata: utils.DEFAULT_GAS_PER_PUBDATA_LIMIT, paymasterParams } });
   const receipt = await tx.wait();
   assert(receipt.status === 1, "success");
+  gasless = receipt.hash;
   assert((await tokens.balanceOf(poor.address)) === 70n, "the tokens");
   assert((await l2.getBalance(poor.address)) === 0n, "nothing paid");
 });
@@ -98,6 +104,7 @@ await cell("0x71: SmartAccount, two of three owners", async () => {
   const before = await l2.getBalance(friend);
   const receipt = await (await two.sendTransaction({ to: friend, value: 7n })).wait();
   assert(receipt.status === 1 && receipt.from === at, "sent by the account");
+  moved = receipt.hash;
   assert((await l2.getBalance(friend)) === before + 7n, "the friend's balance");
   const stranger = MultisigECDSASmartAccount.create(at, [keys[0].privateKey, EthersWallet.createRandom().privateKey], l2);
   await refused(stranger.sendTransaction({ to: friend, value: 7n }), "account validation failed: validateTransaction");
@@ -143,5 +150,88 @@ await cell("0x71: SmartAccount, a passkey", async () => {
   assert(receipt.status === 1, "success");
   assert((await l2.getBalance(friend)) === before + 9n, "the friend's balance");
 });
+
+await cell("0x71: Signer, an EIP-1193 wallet signs typed data", async () => {
+  const rpc = { request: ({ method, params }) => l2.send(method, params ?? []) };
+  const browser = new BrowserProvider(rpc, undefined, { cacheTimeout: -1 });
+  const { chainId } = await l2.getNetwork();
+  const signer = Signer.from(await browser.getSigner(wallet.address), Number(chainId), l2);
+  const before = await l2.getBalance(friend);
+  const tx = await signer.sendTransaction({ to: friend, value: 11n, type: utils.EIP712_TX_TYPE });
+  const receipt = await tx.wait();
+  assert(receipt.status === 1 && receipt.type === utils.EIP712_TX_TYPE, "a transaction of type 0x71");
+  assert((await l2.getBalance(friend)) === before + 11n, "the friend's balance");
+  // Its provider remembers answers for 250 ms, the nonce among them.
+  await sleep(300);
+  await (await signer.transfer({ to: friend, amount: 2n })).wait();
+  assert((await l2.getBalance(friend)) === before + 13n, "Signer.transfer");
+  assert((await signer.getBalance()) > 0n && (await signer.getNonce()) > 0, "its reads");
+});
+
+await cell("0x71: paymaster of the network, transfer and withdrawal paid in a token", async () => {
+  const at = await l2.getTestnetPaymasterAddress();
+  assert(at !== null && (await l2.getCode(at)).length > 2, "a paymaster");
+  const poor = new Wallet(EthersWallet.createRandom().privateKey, l2);
+  const fee = await tokens.getAddress();
+  await (await tokens.mint(poor.address, parseEther("100"), { type: 2 })).wait();
+  const paymasterParams = utils.getPaymasterParams(await erc20Paymaster.getAddress(), {
+    type: "ApprovalBased", token: fee, minimalAllowance: parseEther("100"), innerInput: new Uint8Array(),
+  });
+  const request = { from: poor.address, to: friend, value: 0n, type: utils.EIP712_TX_TYPE, customData: { paymasterParams, gasPerPubdata: utils.DEFAULT_GAS_PER_PUBDATA_LIMIT } };
+  const estimate = await l2.estimateFee(request);
+  assert(estimate.gasLimit > 21_000n, "the paymaster's part of the estimate");
+  const sent = await poor.transfer({ to: friend, token: fee, amount: 3n, paymasterParams });
+  assert((await sent.wait()).status === 1 && (await tokens.balanceOf(friend)) === 3n, "a transfer of the token itself");
+  assert((await l2.getBalance(poor.address)) === 0n, "no ether was needed");
+});
+
+await cell("0x71: traces show every step of account and paymaster", async () => {
+  const trace = (hash, options) => l2.send("debug_traceTransaction", [hash, options]);
+  const selectors = (root) => root.calls.map((c) => c.input.slice(0, 10));
+  const root = await trace(moved, { tracer: "callTracer" });
+  assert(root.to === "0x0000000000000000000000000000000000008001" && !root.error, "one root, the bootloader");
+  assert(root.calls.length === 3 && root.calls.every((c) => c.from === root.to && c.to === root.from), "validate, pay, execute");
+  assert(selectors(root)[0] === "0x202bcce7", `validateTransaction first, not ${selectors(root)}`);
+  assert(root.calls[2].calls.some((c) => c.to.toLowerCase() === friend.toLowerCase() && BigInt(c.value) === 7n), "the transfer within");
+  const paid = await trace(gasless, { tracer: "callTracer" });
+  assert(selectors(paid)[0] === "0x038a24bc" && paid.calls.length === 3, "the paymaster before and after");
+  assert(paid.calls[1].to.toLowerCase() === (await tokens.getAddress()).toLowerCase(), "the call between");
+  const steps = await trace(moved, {});
+  assert(!steps.failed && steps.structLogs.filter((l) => l.depth === 1 && l.pc === 0).length === 3, "every step's instructions");
+  const touched = await trace(moved, { tracer: "prestateTracer", tracerConfig: { diffMode: true } });
+  assert(Object.keys(touched.post).includes(friend.toLowerCase()), "what changed");
+  const flat = await trace(gasless, { tracer: "flatCallTracer" });
+  assert(flat[0].traceAddress.length === 0 && flat.some((f) => f.traceAddress.join() === "2"), "parity's form");
+  const { blockNumber } = await l2.getTransactionReceipt(moved);
+  const block = await l2.send("debug_traceBlockByNumber", ["0x" + blockNumber.toString(16), { tracer: "callTracer" }]);
+  assert(block.some((t) => t.txHash === moved && t.result.calls.length === 3), "the same in its block");
+});
+
+await cell("0x71: bad signatures are refused with their reason", async () => {
+  const poor = new Wallet(EthersWallet.createRandom().privateKey, l2);
+  const tx = await wallet.populateTransaction({ type: utils.EIP712_TX_TYPE, to: friend, value: 1n, customData: { gasPerPubdata: utils.DEFAULT_GAS_PER_PUBDATA_LIMIT } });
+  const raw = (customSignature) => utils.serializeEip712({ ...tx, from: wallet.address, customData: { ...tx.customData, customSignature } });
+  const send = (signature) => l2.send("eth_sendRawTransaction", [raw(signature)]);
+  const strange = await poor.signTypedData(...(await typed(tx)));
+  await refused(send(strange), "another key");
+  await refused(send("0x" + "01".repeat(66)), "65 bytes");
+  await refused(send("0x" + "01".repeat(20_000)), "customSignature");
+  const good = await wallet.signTypedData(...(await typed(tx)));
+  const n = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
+  const high = (n - BigInt("0x" + good.slice(66, 130))).toString(16).padStart(64, "0");
+  await refused(send(good.slice(0, 66) + high + (good.endsWith("1b") ? "1c" : "1b")), "upper half");
+  const other = { ...tx, chainId: 1n };
+  await refused(
+    l2.send("eth_sendRawTransaction", [utils.serializeEip712({ ...other, from: wallet.address, customData: { ...tx.customData, customSignature: good } })]),
+    "chain",
+  );
+});
+
+// What an account signs for a transaction, in the form that `signTypedData` takes.
+async function typed(tx) {
+  const { EIP712Signer } = await import("zksync-ethers");
+  const signed = EIP712Signer.getSignInput({ ...tx, from: wallet.address });
+  return [{ name: "zkSync", version: "2", chainId: tx.chainId }, TRANSACTION, signed];
+}
 
 end();

@@ -5,8 +5,9 @@ export const network = JSON.parse(process.env.CAIRN_NETWORK);
 export const L1 = network.l1.http;
 export const L2 = network.l2.http;
 export const WS = network.l2.ws;
-// Each client uses accounts of its own, so that no two wait for one nonce.
 export const account = (i) => network.accounts[i];
+// The account that signs. Scripts that run at the same time are given different ones, so that no two wait for one nonce.
+export const own = account(Number(process.env.CAIRN_ACCOUNT ?? 0));
 
 // The test token that every client deploys: ordinary solc output.
 export const token = JSON.parse(

@@ -1,11 +1,11 @@
 // ethers v6 against the rollup.
 import { ContractFactory, JsonRpcProvider, NonceManager, Wallet, WebSocketProvider, parseEther } from "ethers";
-import { L2, WS, account, assert, matrix, sleep, token, versionOf } from "./cell.mjs";
+import { L2, WS, assert, matrix, own, sleep, token, versionOf } from "./cell.mjs";
 
 const { cell, end } = matrix("ethers", versionOf("ethers"));
 // The provider's cache of 250 ms gives stale nonces on quick blocks.
 const provider = new JsonRpcProvider(L2, undefined, { cacheTimeout: -1 });
-const wallet = new NonceManager(new Wallet(account(1).key, provider));
+const wallet = new NonceManager(new Wallet(own.key, provider));
 const friend = Wallet.createRandom().address;
 let contract;
 

@@ -4,12 +4,12 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync, mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { L2, account, assert, matrix, network, versionOf } from "./cell.mjs";
+import { L2, assert, matrix, network, own, versionOf } from "./cell.mjs";
 
 const { cell, end } = matrix("foundry", versionOf("@foundry-rs/cast"));
 const here = dirname(fileURLToPath(import.meta.url));
 const bin = (name) => join(here, "node_modules/.bin", name);
-const key = account(3).key;
+const key = own.key;
 const friend = "0x00000000000000000000000000000000f0a3d7e5";
 const work = mkdtempSync(join(tmpdir(), "cairn-foundry-"));
 const contracts = join(here, "../../contracts");

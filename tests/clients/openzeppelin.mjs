@@ -2,13 +2,13 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { Contract, ContractFactory, Interface, JsonRpcProvider, NonceManager, Signature, Wallet, ZeroAddress, id } from "ethers";
-import { L2, account, assert, matrix, until, versionOf } from "./cell.mjs";
+import { L2, assert, matrix, own, until, versionOf } from "./cell.mjs";
 
 const require = createRequire(import.meta.url);
 const { cell, end } = matrix("OpenZeppelin contracts", versionOf("@openzeppelin/contracts"));
 const provider = new JsonRpcProvider(L2, undefined, { cacheTimeout: -1, polling: true });
 provider.pollingInterval = 100;
-const signer = new Wallet(account(6).key, provider);
+const signer = new Wallet(own.key, provider);
 const wallet = new NonceManager(signer);
 const me = signer.address;
 const friend = Wallet.createRandom().address;

@@ -1,8 +1,8 @@
 // viem and viem/zksync against the rollup.
-import { createPublicClient, createWalletClient, defineChain, http, parseEther, publicActions, webSocket } from "viem";
+import { createPublicClient, createWalletClient, defineChain, http, parseAbi, parseEther, publicActions, webSocket } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { chainConfig, getL2HashFromPriorityOp, legacyEthAddress, publicActionsL1, publicActionsL2, walletActionsL1, walletActionsL2 } from "viem/zksync";
-import { L1, L2, WS, account, assert, matrix, network, token, until, versionOf } from "./cell.mjs";
+import { L1, L2, WS, assert, matrix, network, own, token, until, versionOf } from "./cell.mjs";
 
 const { cell, end } = matrix("viem", versionOf("viem"));
 const nativeCurrency = { name: "Ether", symbol: "ETH", decimals: 18 };
@@ -15,7 +15,7 @@ const chain = defineChain({
 });
 const client = createPublicClient({ chain, transport: http(), pollingInterval: 100, cacheTime: 0 });
 const zk = client.extend(publicActionsL2());
-const wallet = createWalletClient({ account: privateKeyToAccount(account(2).key), chain, transport: http() });
+const wallet = createWalletClient({ account: privateKeyToAccount(own.key), chain, transport: http() });
 const zkWallet = wallet.extend(walletActionsL2());
 const l1Chain = defineChain({
   id: network.l1.chain_id, name: "L1", nativeCurrency, rpcUrls: { default: { http: [L1] } },
@@ -146,6 +146,22 @@ await cell("zksync: withdraw and finalizeWithdrawal", async () => {
   assert((await l1.getBalance({ address: friend })) === 5n, "the ETH on L1");
   const back = await l1.getL1TokenBalance({ token: l1Token });
   assert(back === 60n, "the tokens on L1");
+});
+
+await cell("zksync: getLogProof, proven on L1", async () => {
+  const messenger = { address: "0x0000000000000000000000000000000000008008", abi: parseAbi(["function sendToL1(bytes) returns (bytes32)"]) };
+  const hash = await wallet.writeContract({ ...messenger, functionName: "sendToL1", args: ["0x7669656d"] });
+  const { blockNumber } = await mined(hash);
+  await until(async () => (await client.getBlock({ blockTag: "finalized" })).number >= blockNumber, "finality");
+  const proof = await zk.getLogProof({ txHash: hash, index: 0 });
+  const { l1BatchNumber, l1BatchTxIndex } = await client.getTransactionReceipt({ hash });
+  const bridgehub = parseAbi(["function proveL2MessageInclusion(uint256,uint256,uint256,(uint16,address,bytes),bytes32[]) view returns (bool)"]);
+  const holds = (data) => l1.readContract({
+    address: network.contracts.bridgehub, abi: bridgehub, functionName: "proveL2MessageInclusion",
+    args: [BigInt(chain.id), BigInt(l1BatchNumber), BigInt(proof.id), [Number(l1BatchTxIndex), wallet.account.address, data], proof.proof],
+  }).catch(() => false);
+  assert(await holds("0x7669656d"), "the message is in the batch");
+  assert(!(await holds("0x7669656e")), "another message is not");
 });
 
 end();

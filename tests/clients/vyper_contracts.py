@@ -4,7 +4,7 @@ from web3.exceptions import ContractLogicError
 
 from web3_client import Client, cells
 
-client = Client(8)
+client = Client()
 cell = cells("Vyper", vyper.__version__)
 
 TOKEN = """

@@ -32,9 +32,10 @@ class cells:
 
 
 class Client:
-    """A development account that signs for itself."""
+    """The development account that the matrix gives to this script; it signs for itself."""
 
-    def __init__(self, index):
+    def __init__(self):
+        index = int(os.environ.get("CAIRN_ACCOUNT", "0"))
         self.w3 = Web3(Web3.HTTPProvider(NETWORK["l2"]["http"]))
         self.me = self.w3.eth.account.from_key(NETWORK["accounts"][index]["key"])
         self.friend = self.w3.eth.account.create().address

@@ -6,7 +6,7 @@ from web3 import AsyncWeb3, WebSocketProvider
 
 from web3_client import NETWORK, TOKEN, Client, cells
 
-client = Client(5)
+client = Client()
 w3 = client.w3
 cell = cells("web3.py", web3.__version__)
 state = {}

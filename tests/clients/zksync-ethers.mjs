@@ -1,12 +1,12 @@
 // zksync-ethers v6: the bridge both ways, as its documentation shows it.
 import { BrowserProvider, Contract, ContractFactory, JsonRpcProvider, Wallet as EthersWallet, keccak256, parseEther } from "ethers";
 import { L1Signer, Provider, Wallet, utils } from "zksync-ethers";
-import { L1, L2, account, assert, matrix, network, token, until, versionOf } from "./cell.mjs";
+import { L1, L2, account, assert, matrix, network, own, token, until, versionOf } from "./cell.mjs";
 
 const { cell, end } = matrix("zksync-ethers", versionOf("zksync-ethers"));
 const l1 = new JsonRpcProvider(L1, undefined, { cacheTimeout: -1 });
 const l2 = new Provider(L2, undefined, { cacheTimeout: -1 });
-const wallet = new Wallet(account(4).key, l2, l1);
+const wallet = new Wallet(own.key, l2, l1);
 let erc20;
 let withdrawal;
 
@@ -29,6 +29,29 @@ await cell("provider: contracts, fees, protocol", async () => {
   assert(BigInt(fee.gasLimit) >= 21000n && BigInt(fee.maxFeePerGas) > 0n, "a fee");
   const gas = await l2.estimateGasL1({ from: wallet.address, to: account(5).address, value: 1n });
   assert(gas > 21000n, "gas of an L1 transaction");
+});
+
+await cell("provider: every zks_ method answers", async () => {
+  const head = "0x" + (await l2.getBlockNumber()).toString(16);
+  const call = { from: wallet.address, to: account(5).address, value: "0x1" };
+  const methods = {
+    zks_L1BatchNumber: [], zks_L1ChainId: [], zks_estimateFee: [call], zks_estimateGasL1ToL2: [call], zks_gasPerPubdata: [],
+    zks_getAllAccountBalances: [wallet.address], zks_getBaseTokenL1Address: [], zks_getBlockDetails: [1], zks_getBlockMetadataByNumber: [1],
+    zks_getBridgeContracts: [], zks_getBridgehubContract: [], zks_getBytecodeByHash: ["0x" + "11".repeat(32)], zks_getBytecodeSupplierContract: [],
+    zks_getConfirmedTokens: [0, 10], zks_getFeeParams: [], zks_getGenesis: [], zks_getL1BatchBlockRange: [0], zks_getL1BatchDetails: [0],
+    zks_getL2ToL1LogProof: ["0x" + "11".repeat(32), 0], zks_getMainContract: [], zks_getProtocolVersion: [],
+    zks_getRawBlockTransactions: [Number(head)], zks_getTestnetPaymaster: [], zks_getTransactionDetails: ["0x" + "11".repeat(32)],
+  };
+  const missing = [];
+  for (const [method, params] of Object.entries(methods)) {
+    try {
+      await l2.send(method, params);
+    } catch (e) {
+      if (JSON.stringify(e.error ?? e.info ?? String(e)).includes("-32601")) missing.push(method);
+      else throw new Error(`${method}: ${e}`);
+    }
+  }
+  assert(missing.length === 0, `all are served, not without ${missing}`);
 });
 
 await cell("deposit of ETH", async () => {

@@ -15,5 +15,5 @@ subtask(TASK_COMPILE_SOLIDITY_GET_SOLC_BUILD, async () => ({
 
 module.exports = {
   solidity: "0.8.37",
-  networks: { cairn: { url: network.l2.http, accounts: [network.accounts[9].key] } },
+  networks: { cairn: { url: network.l2.http, accounts: [network.accounts[Number(process.env.CAIRN_ACCOUNT ?? 0)].key] } },
 };

@@ -11,5 +11,5 @@ export default {
     version: "0.8.37",
     path: fileURLToPath(new URL("./node_modules/solc/soljson.js", import.meta.url)),
   },
-  networks: { cairn: { type: "http", url: network.l2.http, accounts: [network.accounts[0].key] } },
+  networks: { cairn: { type: "http", url: network.l2.http, accounts: [network.accounts[Number(process.env.CAIRN_ACCOUNT ?? 0)].key] } },
 };
