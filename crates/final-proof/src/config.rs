@@ -90,11 +90,15 @@ impl Params {
     }
 }
 
+/// The polynomial commitment scheme.
+pub fn pcs(params: &Params) -> FinalPcs {
+    let mmcs = ValMmcs::new(Hash::new(Keccak256Hash), Compress::new(Keccak256Hash), 0);
+    FinalPcs::new(Dft::default(), mmcs.clone(), params.fri(ChallengeMmcs::new(mmcs)))
+}
+
 /// A configuration whose transcript starts with a key's digest.
 pub fn config(params: &Params, digest: [u8; 32]) -> Config {
-    let mmcs = ValMmcs::new(Hash::new(Keccak256Hash), Compress::new(Keccak256Hash), 0);
-    let pcs = FinalPcs::new(Dft::default(), mmcs.clone(), params.fri(ChallengeMmcs::new(mmcs)));
-    Config::new(pcs, Challenger::from_hasher(digest.to_vec(), Keccak256Hash))
+    Config::new(pcs(params), Challenger::from_hasher(digest.to_vec(), Keccak256Hash))
         .with_lookup_proof_of_work_bits(params.lookup_pow)
         .with_ood_proof_of_work_bits(params.ood_pow)
 }

@@ -5,17 +5,23 @@
 
 use crate::FinalAir;
 use crate::codec::{Layout, element_bytes};
-use crate::config::{Config, EF, F, Params, Root, config};
+use crate::config::{Challenger, Config, EF, F, FinalPcs, Params, Root, config, pcs};
 use crate::program::{Instruction, Program, ProgramError};
 use crate::shape::{Point, Shape};
 use alloy_primitives::{B256, keccak256};
 use p3_air::BaseAir;
-use p3_batch_stark::{CommonData, ProverData};
+use p3_air::symbolic::AirLayout;
+use p3_batch_stark::common::{GlobalPreprocessed, PreprocessedInstanceMeta};
+use p3_batch_stark::symbolic::get_log_num_quotient_chunks;
+use p3_batch_stark::{CommonData, ProverData, ProverOnlyData};
 use p3_challenger::CanObserve;
+use p3_commit::{Pcs, UnivariateStarkPcs};
 use p3_field::{BasedVectorSpace, PrimeCharacteristicRing};
 use p3_fri::{FriShape, PcsShape};
-use p3_lookup::Lookups;
+use p3_lookup::{LogUpGadget, Lookups};
 use p3_matrix::Matrix;
+use p3_merkle_tree::MerkleCap;
+use std::ops::Deref;
 
 /// The greatest log2 of a table's height: parameters are proven up to it.
 pub const MAX_LOG_HEIGHT: usize = 14;
@@ -38,14 +44,28 @@ pub enum KeyError {
     Commit(String),
 }
 
-/// Tables at fixed heights with everything that proving and verifying needs.
-pub struct FinalKey<A> {
+/// What a verifier knows: tables at fixed heights, the commitment to their preprocessed columns, and all that follows from them.
+pub struct FinalVk<A> {
     airs: Vec<A>,
     shape: Shape,
     program: Program,
     description: Vec<u8>,
     digest: B256,
+    root: Root,
+    common: CommonData<Config>,
+}
+
+/// A key with what proving needs besides.
+pub struct FinalKey<A> {
+    vk: FinalVk<A>,
     data: ProverData<Config>,
+}
+
+impl<A> Deref for FinalKey<A> {
+    type Target = FinalVk<A>;
+    fn deref(&self) -> &FinalVk<A> {
+        &self.vk
+    }
 }
 
 impl<A: FinalAir> FinalKey<A> {
@@ -67,21 +87,81 @@ impl<A: FinalAir> FinalKey<A> {
         params: Params,
     ) -> Result<Self, KeyError> {
         check(&airs, log_heights, &params)?;
-        let bare = config(&params, [0; 32]);
-        let data = ProverData::<Config>::from_airs_and_degrees(&bare, &airs, log_heights)
-            .map_err(|e| KeyError::Commit(format!("{e:?}")))?;
-        let shape = Shape::new(&params, &airs, log_heights, &data.common.lookups);
+        let tables = airs.iter().map(|air| {
+            let table = BaseAir::<F>::preprocessed_trace(air).filter(|table| table.width() > 0);
+            table.ok_or(KeyError::Unsupported("a table without preprocessed columns"))
+        });
+        let tables: Vec<_> = tables.collect::<Result<_, _>>()?;
+        for (table, &log_height) in tables.iter().zip(log_heights) {
+            if table.height() != 1 << log_height {
+                return Err(KeyError::Unsupported("preprocessed height"));
+            }
+        }
+        let pcs = pcs(&params);
+        let domain =
+            |h: usize| <FinalPcs as Pcs<EF, Challenger>>::natural_domain_for_degree(&pcs, h);
+        let tables: Vec<_> =
+            tables.into_iter().map(|table| (domain(table.height()), table)).collect();
+        let (commitment, data) =
+            <FinalPcs as UnivariateStarkPcs<EF, Challenger>>::commit_preprocessing(&pcs, tables)
+                .map_err(|e| KeyError::Commit(format!("{e:?}")))?;
+        let [root] = commitment.roots() else {
+            return Err(KeyError::Unsupported("a cap of several roots"));
+        };
+        let vk = FinalVk::with_params(airs, log_heights, params, *root)?;
+        let data = ProverData {
+            common: common(&vk.shape, vk.lookups().to_vec(), *root),
+            prover_only: ProverOnlyData { preprocessed_prover_data: Some(data) },
+        };
+        Ok(Self { vk, data })
+    }
+
+    /// The verifier's part.
+    pub fn vk(&self) -> &FinalVk<A> {
+        &self.vk
+    }
+    pub(crate) fn data(&self) -> &ProverData<Config> {
+        &self.data
+    }
+}
+
+impl<A: FinalAir> FinalVk<A> {
+    /// The key of tables at heights `2^log_heights` whose preprocessed columns have the commitment `root`, with [`crate::PARAMS`]. The tables need not know those columns.
+    ///
+    /// # Errors
+    /// When the tables do not fit the final layer.
+    pub fn new(airs: Vec<A>, log_heights: &[usize], root: Root) -> Result<Self, KeyError> {
+        Self::with_params(airs, log_heights, crate::PARAMS, root)
+    }
+
+    /// As [`FinalVk::new`] with parameters of the caller's choice.
+    ///
+    /// # Errors
+    /// When the tables do not fit the final layer.
+    pub fn with_params(
+        airs: Vec<A>,
+        log_heights: &[usize],
+        params: Params,
+        root: Root,
+    ) -> Result<Self, KeyError> {
+        check(&airs, log_heights, &params)?;
+        let lookups: Vec<Lookups<F>> =
+            airs.iter().zip(log_heights).map(|(air, &height)| lookups(air, height)).collect();
+        let shape = Shape::new(&params, &airs, log_heights, &lookups);
         if shape.log_heights.iter().any(|&h| h <= params.log_blowup + params.log_final_poly_len) {
             return Err(KeyError::Unsupported("a table is not higher than the final polynomial"));
+        }
+        if shape.airs.iter().any(|a| a.log_chunks > params.log_blowup) {
+            return Err(KeyError::Unsupported("constraints of too high a degree"));
         }
         if shape.permutation.is_none() {
             return Err(KeyError::Unsupported("tables without lookups"));
         }
-        let program = Program::new(&shape, &airs, &data.common.lookups)?;
-        let root = preprocessed_root(&data.common)?;
-        let description = Description::new(&shape, &program, root).bytes();
+        let program = Program::new(&shape, &airs, &lookups)?;
+        let description = Description::new(&shape, &program, Some(root)).bytes();
         let digest = keccak256(&description);
-        Ok(Self { airs, shape, program, description, digest, data })
+        let common = common(&shape, lookups, root);
+        Ok(Self { airs, shape, program, description, digest, root, common })
     }
 
     /// The tables.
@@ -104,12 +184,16 @@ impl<A: FinalAir> FinalKey<A> {
     pub fn digest(&self) -> B256 {
         self.digest
     }
+    /// The commitment to the preprocessed columns.
+    pub fn root(&self) -> Root {
+        self.root
+    }
     /// The lookups of each table.
     pub fn lookups(&self) -> &[Lookups<F>] {
-        &self.data.common.lookups
+        &self.common.lookups
     }
-    pub(crate) fn data(&self) -> &ProverData<Config> {
-        &self.data
+    pub(crate) fn common(&self) -> &CommonData<Config> {
+        &self.common
     }
     /// The configuration whose transcript starts with the digest.
     pub(crate) fn config(&self) -> Config {
@@ -130,6 +214,33 @@ impl<A: FinalAir> FinalKey<A> {
     }
 }
 
+/// A table's lookups, as many to a column as leave the number of the quotient's chunks as it is.
+fn lookups<A: FinalAir>(air: &A, log_height: usize) -> Lookups<F> {
+    let gadget = LogUpGadget::new();
+    let single = Lookups::from_air::<EF, A>(air);
+    let layout = AirLayout::from_air(air);
+    let log_chunks =
+        get_log_num_quotient_chunks::<F, EF, A, _>(air, layout, 1 << log_height, &single, 0, &gadget);
+    single.pack_same_bus(&gadget, (1 << log_chunks) + 1)
+}
+
+/// What prover and verifier of the library share.
+fn common(shape: &Shape, lookups: Vec<Lookups<F>>, root: Root) -> CommonData<Config> {
+    let instances = shape.airs.iter().enumerate().map(|(matrix_index, air)| {
+        Some(PreprocessedInstanceMeta {
+            matrix_index,
+            width: air.pre_width,
+            degree_bits: air.log_height,
+        })
+    });
+    let preprocessed = GlobalPreprocessed {
+        commitment: MerkleCap::new(vec![root]),
+        instances: instances.collect(),
+        matrix_to_instance: (0..shape.airs.len()).collect(),
+    };
+    CommonData::new(Some(preprocessed), lookups)
+}
+
 fn check<A: FinalAir>(airs: &[A], log_heights: &[usize], params: &Params) -> Result<(), KeyError> {
     let all = |ok: bool, why| if ok { Ok(()) } else { Err(KeyError::Unsupported(why)) };
     all(!airs.is_empty() && airs.len() == log_heights.len(), "one height for each table")?;
@@ -138,22 +249,11 @@ fn check<A: FinalAir>(airs: &[A], log_heights: &[usize], params: &Params) -> Res
     all(params.log_blowup > 0 && params.num_queries > 0, "parameters that prove nothing")?;
     all(params.num_queries <= 255, "at most 255 queries")?;
     all((1..=3).contains(&params.max_log_arity), "folding arities are 2, 4 and 8")?;
-    for (air, &log_height) in airs.iter().zip(log_heights) {
-        let pre = BaseAir::<F>::preprocessed_trace(air);
-        let width = pre.as_ref().map_or(0, |p| p.width());
-        all(width == BaseAir::<F>::preprocessed_width(air), "preprocessed width")?;
-        all(pre.is_none_or(|p| p.height() == 1 << log_height), "preprocessed height")?;
+    for air in airs {
+        all(air.preprocessed_width() > 0, "a table without preprocessed columns")?;
         all(BaseAir::<F>::public_boundary_io(air).is_empty(), "boundary values")?;
     }
     Ok(())
-}
-
-fn preprocessed_root(common: &CommonData<Config>) -> Result<Option<Root>, KeyError> {
-    let Some(pre) = &common.preprocessed else { return Ok(None) };
-    match pre.commitment.roots() {
-        [root] => Ok(Some(*root)),
-        _ => Err(KeyError::Unsupported("a cap of several roots")),
-    }
 }
 
 /// Collects the bytes that a transcript absorbs.

@@ -1,6 +1,6 @@
 //! The final layer: a fixed set of tables proven with Keccak-256, for one EVM contract to verify.
 //!
-//! [`FinalKey`] fixes the tables, their heights and preprocessed columns; [`prove_final`] and [`verify_final`] make and check proofs in the one flat encoding of
+//! [`FinalKey`] fixes the tables, their heights and preprocessed columns ([`FinalVk`] is its verifier's part); [`prove_final`] and [`verify_final`] make and check proofs in the one flat encoding of
 //! [`codec`]; [`solidity`] writes the key as data for the contract `FinalVerifier`, which interprets it. `verify_final` and the contract accept the same proofs.
 
 pub mod codec;
@@ -14,7 +14,7 @@ pub mod solidity;
 pub mod statement;
 
 pub use config::{EF, F, PARAMS, Params};
-pub use key::{FinalKey, KeyError};
+pub use key::{FinalKey, FinalVk, KeyError};
 pub use proof::{ProveError, VerifyError, prove_final, verify_final};
 
 use p3_air::{Air, BaseAir, DebugConstraintBuilder};

@@ -3,7 +3,7 @@
 use crate::FinalAir;
 use crate::codec::{CodecError, decode, encode};
 use crate::config::{Config, F};
-use crate::key::FinalKey;
+use crate::key::{FinalKey, FinalVk};
 use p3_batch_stark::{StarkInstance, prove_batch, verify_batch};
 use p3_matrix::Matrix;
 use p3_matrix::dense::RowMajorMatrix;
@@ -84,7 +84,7 @@ pub fn prove_final<A: FinalAir>(
 /// # Errors
 /// Any reason to refuse the proof.
 pub fn verify_final<A: FinalAir>(
-    key: &FinalKey<A>,
+    key: &FinalVk<A>,
     public_values: &[F],
     proof: &[u8],
 ) -> Result<(), VerifyError> {
@@ -94,7 +94,7 @@ pub fn verify_final<A: FinalAir>(
     }
     let proof = decode(key.shape(), proof)?;
     let public = key.split_public(public_values);
-    let common = &key.data().common;
+    let common = key.common();
     // The library's verifier documents that malformed proofs may make it panic. Decoding leaves no room for a malformed shape; this is the second belt.
     catch_unwind(AssertUnwindSafe(|| {
         verify_batch(&key.config(), key.airs(), &proof, &public, common)

@@ -2,7 +2,7 @@
 
 use crate::FinalAir;
 use crate::config::{EF, F, Params};
-use crate::key::FinalKey;
+use crate::key::FinalVk;
 use p3_air::symbolic::AirLayout;
 use p3_batch_stark::symbolic::get_symbolic_constraints;
 use p3_lookup::LogUpGadget;
@@ -41,7 +41,7 @@ struct Sizes {
     width: usize,
 }
 
-fn sizes<A: FinalAir>(key: &FinalKey<A>) -> Sizes {
+fn sizes<A: FinalAir>(key: &FinalVk<A>) -> Sizes {
     let mut sizes = Sizes { constraints: 0, degree: 0, messages: 0, width: 0 };
     for ((air, shape), lookups) in key.airs().iter().zip(&key.shape().airs).zip(key.lookups()) {
         let layout = AirLayout::from_air(air);
@@ -59,14 +59,14 @@ fn sizes<A: FinalAir>(key: &FinalKey<A>) -> Sizes {
 }
 
 /// The report for a key's own parameters.
-pub fn report<A: FinalAir>(key: &FinalKey<A>) -> SecurityReport {
+pub fn report<A: FinalAir>(key: &FinalVk<A>) -> SecurityReport {
     report_for(key, &key.shape().params)
 }
 
 /// The report for a key's tables and other parameters.
 ///
 /// The bits are those of the better of the two proven regimes: unique decoding, and list decoding up to the Johnson bound.
-pub fn report_for<A: FinalAir>(key: &FinalKey<A>, params: &Params) -> SecurityReport {
+pub fn report_for<A: FinalAir>(key: &FinalVk<A>, params: &Params) -> SecurityReport {
     let (sizes, shape) = (sizes(key), key.shape());
     let air = StarkAirParams {
         num_constraints: sizes.constraints,

@@ -3,7 +3,7 @@
 //! The description starts after a zero byte, so that nobody can call the data. `FinalVerifier` takes the digest and the data contracts' addresses.
 
 use crate::FinalAir;
-use crate::key::FinalKey;
+use crate::key::FinalVk;
 use std::fmt::Write;
 
 /// The most description bytes in one contract (EIP-170's 24,576 less the zero byte).
@@ -20,7 +20,7 @@ pub struct TooLarge(pub usize);
 ///
 /// # Errors
 /// When the description needs more contracts than `FinalVerifier` reads.
-pub fn data_code<A: FinalAir>(key: &FinalKey<A>) -> Result<Vec<Vec<u8>>, TooLarge> {
+pub fn data_code<A: FinalAir>(key: &FinalVk<A>) -> Result<Vec<Vec<u8>>, TooLarge> {
     let description = key.description();
     if description.len() > MAX_CHUNK * MAX_CONTRACTS {
         return Err(TooLarge(description.len()));
@@ -32,7 +32,7 @@ pub fn data_code<A: FinalAir>(key: &FinalKey<A>) -> Result<Vec<Vec<u8>>, TooLarg
 ///
 /// # Errors
 /// When the description needs more contracts than `FinalVerifier` reads.
-pub fn generate<A: FinalAir>(key: &FinalKey<A>) -> Result<String, TooLarge> {
+pub fn generate<A: FinalAir>(key: &FinalVk<A>) -> Result<String, TooLarge> {
     let mut out = String::from(
         "// SPDX-License-Identifier: MIT OR Apache-2.0\npragma solidity ^0.8.30;\n\n// Generated from the recursion circuit's tables; do not edit.\n\n",
     );

@@ -10,6 +10,7 @@ use cairn_prover::shape::ShardShape;
 use cairn_prover::shard::{ProvingKey, traces};
 use cairn_prover::trace::ShardLimits;
 use cairn_recursion::aggregate::{Kind, NODE_WIRES, common_heights, heights, lift, node};
+use cairn_recursion::air::Layout;
 use cairn_recursion::claim::State;
 use cairn_recursion::leaf::Leaf;
 use cairn_recursion::prove::{CircuitKey, CircuitVk, verify_circuit};
@@ -39,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let log_cycles: u32 = args.get(3).map_or(Ok(16), |s| s.parse())?;
     let mode = args.get(4).map_or("size", String::as_str);
     for (name, params, height) in [("leaf", LEAF_PARAMS, 20), ("node", NODE_PARAMS, 18)] {
-        let report = report(&params, height);
+        let report = report(&params, Layout::WIDE, &[height; 5]);
         println!(
             "{name}: {:.1} proven bits, {:.1} by the union bound",
             report.bits, report.union_bits
@@ -61,11 +62,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} chips, heights {:?}", shape.log_heights.len(), shape.log_heights);
     let leaf = Leaf::new(shape, PARAMS)?;
     let circuit = timed("leaf circuit", || leaf.circuit());
-    println!("leaf: {:?}, heights {:?}", circuit.size(), heights(&circuit.size()));
+    println!("leaf: {:?}, heights {:?}", circuit.size(), heights(&circuit, 4));
     let sample =
-        CircuitVk { log_heights: heights(&circuit.size()), num_public: 24, fixed: [F::ZERO; 8] };
+        CircuitVk { log_heights: heights(&circuit, 4), num_public: 24, layout: Layout::WIDE, fixed: [F::ZERO; 8] };
     let lifted = timed("lift circuit", || lift(&sample, LEAF_PARAMS));
-    println!("lift: {:?}, heights {:?}", lifted.size(), heights(&lifted.size()));
+    println!("lift: {:?}, heights {:?}", lifted.size(), heights(&lifted, 4));
     let common = timed("common heights", || common_heights(&[lifted], NODE_PARAMS))?;
     let node = node(&Kind::new(common, NODE_WIRES, NODE_PARAMS));
     println!("node: {:?}, common heights {common:?}", node.size());

@@ -1,10 +1,13 @@
-//! Circuits that verify circuits: lifts bring every leaf to one common shape, nodes join two proofs of that shape, the root opens the result for the last layer.
+//! Circuits that verify circuits: lifts bring every leaf to one common shape, nodes join two proofs of that shape, the root opens the result, and shrinks make it small for the last layer.
 //!
 //! Lifts and nodes have tables of the same heights, so that one circuit verifies either; which circuits are allowed is a list of key digests. A node checks that its children's keys are in the list, and
-//! that the list is the one its own claim names, so that the last verifier, which knows the list's digest, need not know the tree.
+//! that the list is the one its own claim names. The root has the list as constants, so that whoever pins its key need not know the tree.
+//!
+//! A node joins either two parts of one execution (the first ends where the second begins) or two executions from the same state, batches: then its claim's end is the hash of both ends. So a batch
+//! is proven without knowing which others will share its final proof.
 
-use crate::air::{CircuitAir, LANES, log_height};
-use crate::circuit::{Base, Builder, Circuit, Size, Wire};
+use crate::air::{CircuitAir, Layout, log_height};
+use crate::circuit::{Base, Builder, Circuit, Wire};
 use crate::claim::{ProgramWires, State, StateWires, hash, input_digest_wires, program_inputs};
 use crate::leaf::CLAIM_WIRES;
 use crate::prove::{CircuitProof, CircuitVk, lookups};
@@ -72,6 +75,7 @@ impl Members {
 pub struct Kind {
     log_heights: [u8; 5],
     num_public: u16,
+    layout: Layout,
     params: Params,
     shape: Shape,
 }
@@ -85,17 +89,20 @@ struct Child {
 }
 
 impl Kind {
-    /// Circuits with tables of these heights (log2), so many public wires, and proofs made with `params`.
+    /// Circuits with tables of these heights (log2) in the wide layout, so many public wires, and proofs made with `params`.
     pub fn new(log_heights: [u8; 5], public_wires: usize, params: Params) -> Self {
-        let airs = CircuitAir::all(4 * public_wires);
-        let heights = log_heights.map(usize::from);
-        let shape = Shape::new(&airs, airs.iter().map(lookups).collect(), &heights, params);
-        Self { log_heights, num_public: 4 * public_wires as u16, params, shape }
+        let num_public = 4 * public_wires as u16;
+        let fixed = [F::ZERO; 8];
+        Self::of(&CircuitVk { log_heights, num_public, layout: Layout::WIDE, fixed }, params)
     }
 
     /// The kind of a circuit.
     pub fn of(vk: &CircuitVk, params: Params) -> Self {
-        Self::new(vk.log_heights, usize::from(vk.num_public) / 4, params)
+        let &CircuitVk { log_heights, num_public, layout, .. } = vk;
+        let airs = CircuitAir::all(usize::from(num_public), layout);
+        let heights = log_heights.map(usize::from);
+        let shape = Shape::new(&airs, airs.iter().map(lookups).collect(), &heights, params);
+        Self { log_heights, num_public, layout, params, shape }
     }
 
     /// Writes the verifier of a child whose preprocessed commitment is given.
@@ -103,6 +110,7 @@ impl Kind {
         let sample = CircuitVk {
             log_heights: self.log_heights,
             num_public: self.num_public,
+            layout: self.layout,
             fixed: [F::ZERO; 8],
         };
         let elements = sample.elements(&self.params);
@@ -124,7 +132,8 @@ impl Kind {
 
     /// The private inputs of [`Kind::child`].
     fn child_inputs(&self, vk: &CircuitVk, proof: &CircuitProof) -> Result<Vec<F>, WitnessError> {
-        if vk.log_heights != self.log_heights || vk.num_public != self.num_public {
+        let own = (self.log_heights, self.num_public, self.layout);
+        if (vk.log_heights, vk.num_public, vk.layout) != own {
             return Err(WitnessError("the key is of another kind of circuit".to_owned()));
         }
         let mut public = vec![Vec::new(); self.shape.instances.len()];
@@ -211,17 +220,35 @@ fn member_inputs(
     Ok(inputs)
 }
 
-/// The circuit that joins two proofs of lifts or nodes: the first ends where the second begins.
+/// How a node joins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Join {
+    /// The first ends where the second begins.
+    Shards,
+    /// Both begin at the same state.
+    Batches,
+}
+
+/// The circuit that joins two proofs of lifts or nodes: see [`Join`], which is a private bit.
 pub fn node(kind: &Kind) -> Circuit {
     let mut b = Builder::new();
-    let (members, list) = list(&mut b);
-    let left = member(&mut b, kind, &members, list);
-    let right = member(&mut b, kind, &members, list);
-    b.assert_same([left.claim[0], left.claim[1]], [right.claim[0], right.claim[1]]);
-    b.assert_same([left.claim[6], left.claim[7]], [right.claim[4], right.claim[5]]);
-    let claim = left.claim[..6].iter().chain(&right.claim[6..8]);
-    claim.for_each(|&wire| b.expose(wire));
-    b.finish()
+    let b = &mut b;
+    let (members, list) = list(b);
+    let (_, [batches, ..]) = b.input_base();
+    b.assert_bool(batches.wire());
+    let left = member(b, kind, &members, list);
+    let right = member(b, kind, &members, list);
+    let pair = |claim: &[Wire], at: usize| [claim[at], claim[at + 1]];
+    b.assert_same(pair(&left.claim, 0), pair(&right.claim, 0));
+    let [(before, middle), (begin, after)] =
+        [&left, &right].map(|child| (pair(&child.claim, 4), pair(&child.claim, 6)));
+    let expected = b.select_all(batches, before, middle);
+    b.assert_same(expected, begin);
+    let both = b.compress(middle, after);
+    let end = b.select_all(batches, both, after);
+    let claim = left.claim[..6].iter().copied().chain(end);
+    claim.for_each(|wire| b.expose(wire));
+    std::mem::take(b).finish()
 }
 
 /// The private inputs of [`node`].
@@ -231,70 +258,76 @@ pub fn node(kind: &Kind) -> Circuit {
 pub fn node_inputs(
     kind: &Kind,
     members: &Members,
+    join: Join,
     children: [(&CircuitVk, &CircuitProof); 2],
 ) -> Result<Vec<F>, AggregateError> {
     let mut inputs = members.digests.concat();
+    inputs.extend([F::from_bool(join == Join::Batches), F::ZERO, F::ZERO, F::ZERO]);
     for (vk, proof) in children {
         inputs.extend(member_inputs(kind, members, vk, proof)?);
     }
     Ok(inputs)
 }
 
-/// The circuit that opens a proof of one or several whole batches: its public values are the digests of program and list, the number of batches, and the sixteen limbs of each one's public input.
-pub fn root(kind: &Kind, log_program: u8) -> Circuit {
+/// The circuit that opens a proof of one or several whole batches: its public values are the digest of the program, the number of batches, and the sixteen limbs of each one's public input. The list
+/// of allowed circuits is part of it.
+pub fn root(kind: &Kind, members: &Members, log_program: u8) -> Circuit {
     let mut b = Builder::new();
     let b = &mut b;
-    let (members, list) = list(b);
-    let child = member(b, kind, &members, list);
+    let constants = members.digests.map(|digest| constant_digest(b, &digest));
+    let list = constant_digest(b, &members.digest());
+    let child = member(b, kind, &constants, list);
     let program = ProgramWires::input(b, log_program);
     b.assert_same(program.digest, [child.claim[0], child.claim[1]]);
     let (zero, one) = (b.base(F::ZERO), b.base(F::ONE));
-    let (mut chain, mut count, mut before) = ([zero.wire(); 2], zero, one);
-    let mut opened = Vec::new();
-    for quarter in 0..ROOT_BATCHES.div_ceil(4) {
-        let (_, flags) = b.input_base();
-        for (i, flag) in flags.into_iter().enumerate() {
-            b.assert_bool(flag.wire());
-            if 4 * quarter + i >= ROOT_BATCHES {
-                b.assert_zero(flag.wire());
-                continue;
-            }
-            // Batches come first, empty places after; there is at least one batch.
-            let late = b.sub_base(one, before);
-            b.assert_product(flag.wire(), late.wire(), zero.wire());
-            if opened.is_empty() {
-                b.assert_eq(flag.wire(), one.wire());
-            }
-            before = flag;
-            count = b.add_base(count, flag);
-            let (low, _) = input_digest_wires(b);
-            let (high, _) = input_digest_wires(b);
-            let none = b.sub_base(one, flag);
-            for &wire in low.iter().chain(&high) {
-                b.assert_product(none.wire(), wire, zero.wire());
-            }
-            let input = b.compress(low, high);
-            let longer = b.compress(chain, input);
-            chain = b.select_all(flag, longer, chain);
-            opened.extend(low.into_iter().chain(high));
-        }
-    }
+    let none = [zero.wire(); 2];
     let state = |chain| StateWires {
         pc: program.entry,
         committed: zero,
         root: program.initial_root,
-        input: [zero.wire(); 2],
+        input: none,
         chain,
     };
-    let (start, end) = (state([zero.wire(); 2]).digest(b), state(chain).digest(b));
+    let start = state(none).digest(b);
     b.assert_same(start, [child.claim[4], child.claim[5]]);
+    let (mut end, mut count, mut before) = (none, zero, one);
+    let mut opened = Vec::new();
+    let (_, flags) = b.input_base();
+    for flag in flags {
+        b.assert_bool(flag.wire());
+        // Batches come first, empty places after; there is at least one batch.
+        let late = b.sub_base(one, before);
+        b.assert_product(flag.wire(), late.wire(), zero.wire());
+        let (low, _) = input_digest_wires(b);
+        let (high, _) = input_digest_wires(b);
+        let absent = b.sub_base(one, flag);
+        for &wire in low.iter().chain(&high) {
+            b.assert_product(absent.wire(), wire, zero.wire());
+        }
+        let input = b.compress(low, high);
+        let chain = b.compress(none, input);
+        let own = state(chain).digest(b);
+        if opened.is_empty() {
+            b.assert_eq(flag.wire(), one.wire());
+            end = own;
+        } else {
+            let both = b.compress(end, own);
+            end = b.select_all(flag, both, end);
+        }
+        before = flag;
+        count = b.add_base(count, flag);
+        opened.extend(low.into_iter().chain(high));
+    }
     b.assert_same(end, [child.claim[6], child.claim[7]]);
-    child.claim[..4].iter().for_each(|&wire| b.expose(wire));
+    child.claim[..2].iter().for_each(|&wire| b.expose(wire));
     let count = b.pack([count, zero, zero, zero]);
     b.expose(count);
     opened.into_iter().for_each(|wire| b.expose(wire));
     std::mem::take(b).finish()
 }
+
+/// Wires of a root's public values.
+pub const ROOT_WIRES: usize = 3 + 4 * ROOT_BATCHES;
 
 /// The private inputs of [`root`] for the batches' public inputs as the guest's words.
 ///
@@ -311,34 +344,53 @@ pub fn root_inputs(
     if batches.is_empty() || batches.len() > ROOT_BATCHES {
         return Err(AggregateError::Batches(batches.len()));
     }
-    let mut inputs = members.digests.concat();
-    inputs.extend(member_inputs(kind, members, vk, proof)?);
+    let mut inputs = member_inputs(kind, members, vk, proof)?;
     inputs.extend(program_inputs(program));
-    let places = ROOT_BATCHES.div_ceil(4) * 4;
-    for place in 0..places {
-        if place % 4 == 0 {
-            inputs.extend((place..place + 4).map(|i| F::from_bool(i < batches.len())));
-        }
-        if place < ROOT_BATCHES {
-            let words = batches.get(place).copied().unwrap_or_default();
-            inputs.extend(words.iter().flat_map(|&w| cairn_prover::bus::limbs(w)));
-        }
+    inputs.extend((0..ROOT_BATCHES).map(|i| F::from_bool(i < batches.len())));
+    for place in 0..ROOT_BATCHES {
+        let words = batches.get(place).copied().unwrap_or_default();
+        inputs.extend(words.iter().flat_map(|&w| cairn_prover::bus::limbs(w)));
     }
     Ok(inputs)
 }
 
-/// The digests of the states before and after a whole number of batches, as nodes claim them.
-pub fn batch_states(program: &VerifyingKey, batches: &[[u32; 8]]) -> [Digest; 2] {
-    let start = [F::ZERO; 8];
-    let end = batches.iter().fold(start, |chain, words| {
-        crate::claim::compress(chain, crate::claim::input_digest(words))
-    });
-    [start, end].map(|chain| State::initial(program, chain).digest())
+/// The circuit that verifies proofs of one circuit and says what they say.
+pub fn shrink(vk: &CircuitVk, params: Params) -> Circuit {
+    let kind = Kind::of(vk, params);
+    let mut b = Builder::new();
+    let fixed = constant_digest(&mut b, &vk.fixed);
+    let child = kind.child(&mut b, fixed);
+    child.claim.iter().for_each(|&wire| b.expose(wire));
+    b.finish()
 }
 
-/// The least heights of a circuit's tables (log2).
-pub fn heights(size: &Size) -> [u8; 5] {
-    let rows = [1, size.values, size.packs, size.gates.div_ceil(LANES), size.perms];
+/// The private inputs of [`shrink`].
+///
+/// # Errors
+/// When the proof is refused.
+pub fn shrink_inputs(
+    vk: &CircuitVk,
+    params: Params,
+    proof: &CircuitProof,
+) -> Result<Vec<F>, AggregateError> {
+    Ok(Kind::of(vk, params).child_inputs(vk, proof)?)
+}
+
+/// The digests of the states before and after batches, as nodes that joined them one after the other claim them.
+pub fn batch_states(program: &VerifyingKey, batches: &[[u32; 8]]) -> [Digest; 2] {
+    let start = [F::ZERO; 8];
+    let state = |chain| State::initial(program, chain).digest();
+    let ends = batches.iter().map(|words| {
+        state(crate::claim::compress(start, crate::claim::input_digest(words)))
+    });
+    [state(start), ends.reduce(crate::claim::compress).unwrap_or_else(|| state(start))]
+}
+
+/// The least heights of a circuit's tables (log2) with so many gates in a row.
+pub fn heights(circuit: &Circuit, lanes: u8) -> [u8; 5] {
+    let size = circuit.size();
+    let gates = size.gates.div_ceil(usize::from(lanes));
+    let rows = [circuit.public.len(), size.values, size.packs, gates, size.perms];
     rows.map(|rows| log_height(rows, 0) as u8)
 }
 
@@ -349,7 +401,7 @@ pub fn heights(size: &Size) -> [u8; 5] {
 pub fn common_heights(lifts: &[Circuit], params: Params) -> Result<[u8; 5], AggregateError> {
     let mut common = [0; 5];
     let raise = |common: &mut [u8; 5], circuit: &Circuit| {
-        let needed = heights(&circuit.size());
+        let needed = heights(circuit, Layout::WIDE.lanes);
         common.iter_mut().zip(needed).for_each(|(c, n)| *c = n.max(*c));
     };
     lifts.iter().for_each(|circuit| raise(&mut common, circuit));

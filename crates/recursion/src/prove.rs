@@ -1,6 +1,6 @@
 //! Proofs of circuits.
 
-use crate::air::{CircuitAir, TABLES, traces};
+use crate::air::{CircuitAir, Layout, TABLES, traces};
 use crate::circuit::Circuit;
 use crate::run::RunError;
 use cairn_prover::bus::{EF, F};
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Version of the circuits' tables; part of every key.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Largest log2 height of a table.
 pub const MAX_LOG_HEIGHT: usize = 21;
 /// Most public values.
@@ -34,18 +34,20 @@ pub struct CircuitVk {
     pub log_heights: [u8; 5],
     /// Number of public values.
     pub num_public: u16,
+    /// Layout of the tables.
+    pub layout: Layout,
     /// Commitment to the preprocessed cells.
     pub fixed: Digest,
 }
 
 impl CircuitVk {
-    /// The elements that a proof's transcript binds. `shape` of them, then the commitment: so that a circuit that verifies the proof computes the digest from a
+    /// The elements that a proof's transcript binds; the layout by the tables' widths. `shape` of them, then the commitment: so that a circuit that verifies the proof computes the digest from a
     /// commitment that it does not know beforehand.
     pub fn elements(&self, params: &Params) -> Vec<F> {
         let mut elements = vec![F::from_u32(VERSION)];
         elements.extend(params.elements());
         for (air, height) in
-            CircuitAir::all(usize::from(self.num_public)).iter().zip(self.log_heights)
+            CircuitAir::all(usize::from(self.num_public), self.layout).iter().zip(self.log_heights)
         {
             let sizes = [air.width(), air.preprocessed_width(), air.num_public_values()];
             elements.extend(sizes.map(F::from_usize));
@@ -102,9 +104,9 @@ pub enum CircuitRefusal {
     Panic,
 }
 
-/// The lookups of a table, two to a column.
+/// The lookups of a table, as many to a column as its constraints' degree allows.
 pub fn lookups(air: &CircuitAir) -> Lookups<F> {
-    Lookups::from_air::<EF, _>(air).pack_same_bus(&LogUpGadget::new(), 3)
+    Lookups::from_air::<EF, _>(air).pack_same_bus(&LogUpGadget::new(), air.degree())
 }
 
 /// What both sides derive from the key. A table's preprocessed matrix has the table's own index.
@@ -143,11 +145,24 @@ impl CircuitKey {
     /// # Errors
     /// When the circuit is too large, or the commitment fails.
     pub fn new(circuit: Circuit, least: &[usize; 5], params: Params) -> Result<Self, CircuitError> {
+        Self::with_layout(circuit, Layout::WIDE, least, params)
+    }
+
+    /// As [`CircuitKey::new`], with tables laid out otherwise.
+    ///
+    /// # Errors
+    /// When the circuit is too large, or the commitment fails.
+    pub fn with_layout(
+        circuit: Circuit,
+        layout: Layout,
+        least: &[usize; 5],
+        params: Params,
+    ) -> Result<Self, CircuitError> {
         let num_public = 4 * circuit.public.len();
         if num_public > MAX_PUBLIC {
             return Err(CircuitError::Public(num_public));
         }
-        let airs = CircuitAir::of(&circuit, least);
+        let airs = CircuitAir::of(&circuit, layout, least);
         let pcs = pcs(&params);
         let mut log_heights = [0; 5];
         let mut tables = Vec::new();
@@ -166,8 +181,8 @@ impl CircuitKey {
         let (commitment, data) =
             <FriPcs as UnivariateStarkPcs<EF, Challenger>>::commit_preprocessing(&pcs, tables)
                 .map_err(|e| CircuitError::Stark(format!("{e:?}")))?;
-        let vk =
-            CircuitVk { log_heights, num_public: num_public as u16, fixed: commitment.roots()[0] };
+        let fixed = commitment.roots()[0];
+        let vk = CircuitVk { log_heights, num_public: num_public as u16, layout, fixed };
         let common = common_data(&vk, &airs);
         let prover_only = ProverOnlyData { preprocessed_prover_data: Some(data) };
         Ok(Self { circuit, vk, airs, params, data: ProverData { common, prover_only } })
@@ -235,7 +250,7 @@ pub fn verify_circuit(
     if proof.proof.degree_bits != vk.log_heights.map(usize::from) {
         return Err(CircuitRefusal::Shape("heights of tables"));
     }
-    let airs = CircuitAir::all(usize::from(vk.num_public));
+    let airs = CircuitAir::all(usize::from(vk.num_public), vk.layout);
     let config = config(params, &vk.digest(params));
     let public: Vec<Vec<F>> = airs
         .iter()

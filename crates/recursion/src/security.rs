@@ -1,8 +1,8 @@
-//! The proven security of circuits' proofs, computed with `p3-security` from the actual tables and parameters, by unique decoding.
+//! The proven security of circuits' proofs, computed with `p3-security` from the actual tables and parameters: by unique decoding, or by list decoding up to the Johnson bound, whichever is more.
 //!
-//! Counted for the tallest tables that a parameter set is for, all five at that height. The field's size is rounded down to 123 bits (it is 123.95).
+//! The field's size is rounded down to 123 bits (it is 123.95).
 
-use crate::air::CircuitAir;
+use crate::air::{CircuitAir, Layout};
 use crate::prove::{MAX_PUBLIC, lookups};
 use cairn_prover::bus::{EF, F};
 use cairn_prover::config::{PARAMS, Params};
@@ -41,6 +41,20 @@ pub const NODE_PARAMS: Params = Params {
 };
 /// The tallest table of a node (log2).
 pub const NODE_LOG_HEIGHT: usize = 18;
+/// Parameters of roots: few queries, since the last circuit verifies them and must be small.
+pub const ROOT_PARAMS: Params = Params {
+    log_blowup: 4,
+    num_queries: 41,
+    log_final_poly_len: 3,
+    max_log_arity: 3,
+    lookup_pow: 8,
+    ood_pow: 8,
+    batch_pow: 24,
+    commit_pow: 18,
+    query_pow: 22,
+};
+/// The tallest table of a root (log2).
+pub const ROOT_LOG_HEIGHT: usize = 15;
 
 /// What limits the security of a proof.
 #[derive(Clone, Debug)]
@@ -53,26 +67,29 @@ pub struct SecurityReport {
     pub terms: Vec<(String, f64)>,
 }
 
-/// The report for tables of a height (log2).
-pub fn report(params: &Params, log_height: usize) -> SecurityReport {
+/// The report for tables of these heights (log2).
+pub fn report(params: &Params, layout: Layout, log_heights: &[u8; 5]) -> SecurityReport {
     let (mut openings, mut constraints, mut degree, mut messages, mut width) = (0, 0, 3, 0usize, 0);
-    for air in CircuitAir::all(MAX_PUBLIC) {
-        let lookups = lookups(&air);
-        let layout = AirLayout::from_air::<F>(&air);
+    let mut chunks = 2;
+    for (air, &log_height) in CircuitAir::all(MAX_PUBLIC, layout).iter().zip(log_heights) {
+        let lookups = lookups(air);
+        let layout = AirLayout::from_air::<F>(air);
         let (base, extension) =
-            get_symbolic_constraints::<F, EF, _, _>(&air, layout, &lookups, &LogUpGadget::new());
+            get_symbolic_constraints::<F, EF, _, _>(air, layout, &lookups, &LogUpGadget::new());
         constraints += base.len() + extension.len();
         degree = base.iter().map(|c| c.degree_multiple()).fold(degree, usize::max);
         degree = extension.iter().map(|c| c.degree_multiple()).fold(degree, usize::max);
         let elements = || lookups.iter().flat_map(|l| &l.elements);
-        messages += elements().count();
+        messages += elements().count() << log_height;
         width = elements().map(Vec::len).fold(width, usize::max);
+        let own_chunks = (air.degree() - 1).next_power_of_two();
+        chunks = chunks.max(own_chunks);
         openings += num_batched_openings(
-            BaseAir::<F>::width(&air),
+            BaseAir::<F>::width(air),
             !air.main_next_row_columns().is_empty(),
             air.preprocessed_width(),
             !air.preprocessed_next_row_columns().is_empty(),
-            2,
+            own_chunks,
             lookups.len(),
             4,
             OpeningShape::new(),
@@ -81,11 +98,11 @@ pub fn report(params: &Params, log_height: usize) -> SecurityReport {
     let air = StarkAirParams {
         num_constraints: constraints,
         max_constraint_degree: degree,
-        num_quotient_chunks: 2,
+        num_quotient_chunks: chunks,
         max_combo: 2,
     };
     let shape = InstanceShape {
-        log_trace_length: log_height,
+        log_trace_length: usize::from(log_heights.iter().copied().max().unwrap_or_default()),
         modulus_bits: FIELD_BITS,
         collision_resistance: HASH_BITS,
         num_batched_functions: openings,
@@ -103,20 +120,29 @@ pub fn report(params: &Params, log_height: usize) -> SecurityReport {
         batch_combination: params.batch_pow,
         lookup_challenge: params.lookup_pow,
     };
-    // One more than the widest message, for the element that separates buses.
-    let logup = LogUpAir { num_interactions: messages, max_message_width: width + 1 };
-    let extras: Vec<_> = logup::security_term(&logup, &shape, &grinding).into_iter().collect();
+    // All messages as those of one table of one message a row; one more than the widest message, for the element that separates buses.
+    let log_messages = messages.next_power_of_two().ilog2() as usize;
+    let logup = LogUpAir { num_interactions: 1, max_message_width: width + 1 };
+    let in_all = InstanceShape { log_trace_length: log_messages, ..shape };
+    let extras: Vec<_> = logup::security_term(&logup, &in_all, &grinding).into_iter().collect();
     let report = proven_security_report(&regime, &air, &shape, &extras, &grinding);
-    let terms: Vec<(String, f64)> = report
-        .udr
-        .terms()
-        .iter()
-        .map(|t| {
-            let label =
-                t.component.map_or_else(|| t.label.to_owned(), |c| format!("{c}/{}", t.label));
-            (label, t.bits.bits())
-        })
-        .collect();
-    let union: f64 = terms.iter().map(|(_, bits)| (-bits).exp2()).sum();
-    SecurityReport { bits: report.udr.security_bits(), union_bits: -union.log2(), terms }
+    let label = |component: Option<&str>, label: &str| {
+        component.map_or_else(|| label.to_owned(), |c| format!("{c}/{label}"))
+    };
+    let of_regime = |bits: f64, terms: Vec<(String, f64)>| {
+        let union: f64 = terms.iter().map(|(_, bits)| (-bits).exp2()).sum();
+        SecurityReport { bits, union_bits: -union.log2(), terms }
+    };
+    let udr = of_regime(
+        report.udr.security_bits(),
+        report.udr.terms().iter().map(|t| (label(t.component, t.label), t.bits.bits())).collect(),
+    );
+    let ldr = report.ldr.as_ref().map(|r| {
+        let terms = r.terms().iter().map(|t| (label(t.component, t.label), t.bits.bits()));
+        of_regime(r.security_bits(), terms.collect())
+    });
+    match ldr {
+        Some(ldr) if ldr.bits > udr.bits => ldr,
+        _ => udr,
+    }
 }

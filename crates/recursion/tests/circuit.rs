@@ -4,7 +4,7 @@ mod common;
 
 use cairn_prover::bus::F;
 use cairn_prover::memory::permutation;
-use cairn_recursion::air::{CircuitAir, traces};
+use cairn_recursion::air::{CircuitAir, Layout, traces};
 use cairn_recursion::circuit::Builder;
 use cairn_recursion::prove::{CircuitKey, CircuitProof, verify_circuit};
 use cairn_recursion::run::RunError;
@@ -137,7 +137,7 @@ fn bits_are_canonical() {
 fn every_constraint_has_degree_three_at_most() {
     use p3_air::symbolic::AirLayout;
     use p3_batch_stark::symbolic::get_symbolic_constraints;
-    for air in CircuitAir::all(32) {
+    for air in CircuitAir::all(32, Layout::WIDE) {
         let lookups = cairn_recursion::prove::lookups(&air);
         let (base, extension) = get_symbolic_constraints::<F, cairn_prover::bus::EF, _, _>(
             &air,

@@ -135,19 +135,19 @@ fn an_execution_is_one_proof() {
     // Swapped children do not chain.
     if level.len() > 1 {
         let swapped = [(&level[1].0.vk, &level[1].1), (&level[0].0.vk, &level[0].1)];
-        let inputs = node_inputs(&kind, &members, swapped).unwrap();
+        let inputs = node_inputs(&kind, &members, Join::Shards, swapped).unwrap();
         assert!(node.circuit.run(&inputs).is_err());
         // A circuit that is not in the list.
         let fewer = Members::new(&keys[1..]).unwrap();
         let children = [(&level[0].0.vk, &level[0].1), (&level[1].0.vk, &level[1].1)];
         if level[0].0.vk == lifts[0].vk {
-            assert!(node_inputs(&kind, &fewer, children).is_err());
+            assert!(node_inputs(&kind, &fewer, Join::Shards, children).is_err());
         }
         // Another list than the children name.
         let mut more = keys.clone();
         more.push([F::ONE; 8]);
         let more = Members::new(&more).unwrap();
-        let inputs = node_inputs(&kind, &more, children).unwrap();
+        let inputs = node_inputs(&kind, &more, Join::Shards, children).unwrap();
         assert!(node.circuit.run(&inputs).is_err());
     }
     while level.len() > 1 {
@@ -159,7 +159,7 @@ fn an_execution_is_one_proof() {
                 break;
             };
             let children = [(&left.0.vk, &left.1), (&right.0.vk, &right.1)];
-            let inputs = node_inputs(&kind, &members, children).unwrap();
+            let inputs = node_inputs(&kind, &members, Join::Shards, children).unwrap();
             next.push((&node, node.prove(&inputs).unwrap()));
         }
         level = next;
@@ -171,14 +171,14 @@ fn an_execution_is_one_proof() {
     assert_eq!(proof.public, claim);
 
     // The root opens it, and only with the right public input.
-    let root_circuit = root(&kind, vk.log_program);
+    let root_circuit = root(&kind, &members, vk.log_program);
     eprintln!("node {heights:?} {:?}; root {:?}", node.circuit.size(), root_circuit.size());
     let inputs = root_inputs(&kind, &members, &top.vk, &proof, vk, &[words]).unwrap();
     let run = root_circuit.run(&inputs).unwrap();
     let limbs: Vec<F> = words.iter().flat_map(|&w| cairn_prover::bus::limbs(w)).collect();
-    assert_eq!(run.public[16], F::ONE);
-    assert_eq!(run.public[20..36], limbs[..]);
-    assert!(run.public[36..].iter().all(|&x| x == F::ZERO));
+    assert_eq!(run.public[8], F::ONE);
+    assert_eq!(run.public[12..28], limbs[..]);
+    assert!(run.public[28..].iter().all(|&x| x == F::ZERO));
     let mut other = words;
     other[2] ^= 1;
     let forged = root_inputs(&kind, &members, &top.vk, &proof, vk, &[other]).unwrap();

@@ -11,15 +11,17 @@ import {ConstraintProgram} from "./ConstraintProgram.sol";
 import {Transcript} from "./Transcript.sol";
 
 /// @title A STARK of the recursion circuit shows that the guest program made these public inputs.
-/// @dev The proof is bound to a key (the tables of the circuit) by the digest of its description, the first thing in the transcript, and to a guest program
-/// and the range of batches by its public values. The native twin is `verify_final` of `cairn-final-proof`; its `codec` documents the proof's bytes.
+/// @dev The proof is bound to a key (the tables of the last circuit, and with them every circuit below it) by the digest of its description, the first thing in
+/// the transcript, and to a guest program and the batches' public inputs by its public values, which are computed here. The native twin is `verify_final` of `cairn-final-proof`; its `codec` documents the proof's bytes.
 contract FinalVerifier is IVerifier {
-    /// Limbs of 16 bits in a word, the most significant first: the public values are the limbs of the guest program's id and of the range's hash.
-    uint256 private constant LIMBS = 16;
+    /// The most batches of a proof.
+    uint256 private constant MAX_BATCHES = 4;
+    /// The public values: eight numbers of the guest program's id, the number of batches and three zeros, sixteen limbs of each public input.
+    uint256 private constant PUBLICS = 8 + 4 + 16 * MAX_BATCHES;
 
     /// keccak256 of the key's description.
     bytes32 public immutable keyDigest;
-    /// The guest program whose execution the proofs show.
+    /// The guest program whose execution the proofs show: eight numbers below the modulus.
     bytes32 public immutable programId;
     /// The description lies in the code of these, after one zero byte; the zero address stands for none.
     address private immutable _data0;
@@ -27,6 +29,9 @@ contract FinalVerifier is IVerifier {
 
     constructor(bytes32 keyDigest_, bytes32 programId_, address data0, address data1) {
         if (data0.code.length == 0) revert NotAContract(data0);
+        for (uint256 shift = 0; shift < 256; shift += 32) {
+            if ((uint256(programId_) >> shift) & 0xffffffff >= P) revert FinalProofRefused(CHECK_CANONICAL);
+        }
         keyDigest = keyDigest_;
         programId = programId_;
         _data0 = data0;
@@ -37,15 +42,16 @@ contract FinalVerifier is IVerifier {
     /// @inheritdoc IVerifier
     function verify(bytes32[] calldata publicInputs, bytes calldata proof) external view returns (bool) {
         if (publicInputs.length == 0) revert EmptyBatchRange();
+        if (publicInputs.length > MAX_BATCHES) revert TooManyBatches(MAX_BATCHES, publicInputs.length);
         uint256 key = _loadKey();
         uint256 pos;
         assembly {
             pos := proof.offset
         }
         _checkLength(key, pos, proof.length);
-        bytes32 range = keccak256(abi.encodePacked(publicInputs));
+        uint256 publics = _publics(publicInputs);
         Transcript memory t = Transcript(allocate(_bufferBytes(key)), 0, 0, 0);
-        OpenedPoints memory points = _constraints(key, pos, t, range);
+        OpenedPoints memory points = _constraints(key, pos, t, publics);
         Folding memory folding = _commitments(key, pos, t, points);
         Openings.prepare(key, points);
         FoldingQueries.check(key, pos, points, folding);
@@ -77,7 +83,7 @@ contract FinalVerifier is IVerifier {
     }
 
     /// @dev The first half of the transcript, up to the out-of-domain point, and the constraints there.
-    function _constraints(uint256 key, uint256 pos, Transcript memory t, bytes32 range)
+    function _constraints(uint256 key, uint256 pos, Transcript memory t, uint256 publics)
         private
         view
         returns (OpenedPoints memory points)
@@ -85,7 +91,7 @@ contract FinalVerifier is IVerifier {
         unchecked {
             uint256 registers = allocate(32 * field(key, K_REGISTERS));
             uint256 witness = pos + field(key, K_AT_WITNESSES);
-            _absorbStatement(key, pos, t, registers, range);
+            _absorbStatement(key, pos, t, registers, publics);
             witness = t.grind(field(key, K_LOOKUP_POW), witness);
             uint256 challenges = registers + 32 * field(key, K_CONSTANTS);
             uint256 lookupAlpha = t.drawExt();
@@ -113,7 +119,7 @@ contract FinalVerifier is IVerifier {
     }
 
     /// @dev The key's digest, the protocol's parameters, the main root, the public values, the preprocessed root.
-    function _absorbStatement(uint256 key, uint256 pos, Transcript memory t, uint256 registers, bytes32 range)
+    function _absorbStatement(uint256 key, uint256 pos, Transcript memory t, uint256 registers, uint256 publics)
         private
         view
     {
@@ -126,30 +132,55 @@ contract FinalVerifier is IVerifier {
             t.length = 32;
             t.absorbMemory(section(key, S_SEEDS), field(key, K_SEED_BYTES));
             t.absorbCalldata(pos, 32);
-            if (field(key, K_PUBLICS) != 2 * LIMBS) revert FinalProofRefused(CHECK_KEY);
+            if (field(key, K_PUBLICS) != PUBLICS) revert FinalProofRefused(CHECK_KEY);
             registers += 32 * field(key, K_REGISTER_PUBLICS);
             uint256 to = buffer + t.length;
-            _publics(uint256(programId), registers, to);
-            _publics(uint256(range), registers + 32 * LIMBS, to + 4 * LIMBS);
-            t.length += 8 * LIMBS;
+            for (uint256 i = 0; i < PUBLICS; ++i) {
+                uint256 value;
+                assembly {
+                    value := mload(publics)
+                    mstore(registers, value)
+                }
+                value = swapGroups(mulmod(value, MONTGOMERY, P) << 224);
+                assembly {
+                    // The 28 bytes after are written by the next value or the next absorption.
+                    mstore(to, value)
+                }
+                publics += 32;
+                registers += 32;
+                to += 4;
+            }
+            t.length += 4 * PUBLICS;
             if (field(key, K_PREPROCESSED) != NONE) t.absorbMemory(section(key, S_ROOT), 32);
         }
     }
 
-    /// @dev The limbs of a word: as numbers for the constraints, as bytes for the transcript.
-    function _publics(uint256 word, uint256 registers, uint256 to) private pure {
+    /// @dev The public values in memory, a word each.
+    function _publics(bytes32[] calldata publicInputs) private view returns (uint256 publics) {
         unchecked {
-            for (uint256 i = 0; i < LIMBS; ++i) {
-                uint256 limb = (word >> (240 - 16 * i)) & 0xffff;
-                uint256 bytes_ = swapGroups(mulmod(limb, MONTGOMERY, P) << 224);
-                assembly {
-                    mstore(registers, limb)
-                    // The 28 bytes after are written by the next limb or the next absorption.
-                    mstore(to, bytes_)
-                }
-                registers += 32;
-                to += 4;
+            publics = allocate(32 * PUBLICS);
+            uint256 word = uint256(programId);
+            for (uint256 i = 0; i < 8; ++i) {
+                _put(publics, i, (word >> (224 - 32 * i)) & 0xffffffff);
             }
+            _put(publics, 8, publicInputs.length);
+            for (uint256 i = 9; i < 12; ++i) {
+                _put(publics, i, 0);
+            }
+            for (uint256 batch = 0; batch < MAX_BATCHES; ++batch) {
+                word = batch < publicInputs.length ? uint256(publicInputs[batch]) : 0;
+                // Two bytes a limb, in the order of memory, the first the less significant.
+                for (uint256 i = 0; i < 16; ++i) {
+                    uint256 pair = (word >> (240 - 16 * i)) & 0xffff;
+                    _put(publics, 12 + 16 * batch + i, (pair >> 8) | ((pair & 0xff) << 8));
+                }
+            }
+        }
+    }
+
+    function _put(uint256 publics, uint256 index, uint256 value) private pure {
+        assembly {
+            mstore(add(publics, shl(5, index)), value)
         }
     }
 

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, keccak256};
 use cairn_final_proof::FinalAir;
-use cairn_final_proof::FinalKey;
+use cairn_final_proof::FinalVk;
 use cairn_final_proof::solidity::data_code;
 use revm::bytecode::Bytecode;
 use revm::context::result::ExecutionResult;
@@ -60,7 +60,7 @@ pub enum Verdict {
 }
 
 impl Contract {
-    pub fn deploy<A: FinalAir>(key: &FinalKey<A>, program_id: B256) -> Self {
+    pub fn deploy<A: FinalAir>(key: &FinalVk<A>, program_id: B256) -> Self {
         let code = data_code(key).unwrap();
         Self::deploy_with(&code, key.digest(), program_id).expect("the constructor accepts the key")
     }

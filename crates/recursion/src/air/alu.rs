@@ -1,6 +1,6 @@
 //! Arithmetic: several gates `a * b + c = d` a row, over the extension field `F[X] / (X^4 - 3)`.
 
-use super::{Fixed, LANES, Rows, log_height, message, slot_cells};
+use super::{Fixed, Rows, log_height, message, slot_cells};
 use crate::circuit::Circuit;
 use crate::run::{Witness, limbs};
 use cairn_prover::bus::{EF, F};
@@ -9,42 +9,61 @@ use p3_field::PrimeCharacteristicRing;
 use p3_field::extension::BinomiallyExtendable;
 use p3_lookup::InteractionBuilder;
 use p3_matrix::dense::RowMajorMatrix;
+use rayon::prelude::*;
 
 /// Cells of a gate: the limbs of `a, b, c, d`.
 const LANE: usize = 16;
 /// Preprocessed cells of a gate: wire and multiplicity of each.
 const FIXED_LANE: usize = 8;
+
 /// Columns.
-pub const WIDTH: usize = LANE * LANES;
+pub fn width(lanes: usize) -> usize {
+    LANE * lanes
+}
+
 /// Preprocessed columns.
-pub const FIXED_WIDTH: usize = FIXED_LANE * LANES;
+pub fn fixed_width(lanes: usize) -> usize {
+    FIXED_LANE * lanes
+}
 
 /// The table.
 #[derive(Clone, Debug)]
 pub struct AluAir {
+    /// Gates in a row.
+    pub lanes: usize,
     /// Preprocessed cells.
     pub fixed: Fixed,
 }
 
-pub(super) fn fixed(circuit: &Circuit, rows: &Rows<'_>, least: usize) -> RowMajorMatrix<F> {
-    let height = log_height(rows.gates.len().div_ceil(LANES), least);
-    let mut cells = vec![F::ZERO; FIXED_WIDTH << height];
+pub(super) fn fixed(
+    circuit: &Circuit,
+    rows: &Rows<'_>,
+    lanes: usize,
+    least: usize,
+) -> RowMajorMatrix<F> {
+    let height = log_height(rows.gates.len().div_ceil(lanes), least);
+    let mut cells = vec![F::ZERO; fixed_width(lanes) << height];
     for (lane, gate) in cells.chunks_exact_mut(FIXED_LANE).zip(&rows.gates) {
         for (pair, slot) in lane.chunks_exact_mut(2).zip(gate.slots) {
             pair.copy_from_slice(&slot_cells(&circuit.reads, slot));
         }
     }
-    RowMajorMatrix::new(cells, FIXED_WIDTH)
+    RowMajorMatrix::new(cells, fixed_width(lanes))
 }
 
-pub(super) fn trace(rows: &Rows<'_>, witness: &Witness, height: usize) -> RowMajorMatrix<F> {
-    let mut cells = vec![F::ZERO; WIDTH * height];
-    for (lane, gate) in cells.chunks_exact_mut(LANE).zip(&rows.gates) {
+pub(super) fn trace(
+    rows: &Rows<'_>,
+    witness: &Witness,
+    lanes: usize,
+    height: usize,
+) -> RowMajorMatrix<F> {
+    let mut cells = vec![F::ZERO; width(lanes) * height];
+    cells.par_chunks_exact_mut(LANE).zip(&rows.gates).for_each(|(lane, gate)| {
         for (cell, slot) in lane.chunks_exact_mut(4).zip(gate.slots) {
             cell.copy_from_slice(&limbs(&witness.wires[slot.wire.0 as usize]));
         }
-    }
-    RowMajorMatrix::new(cells, WIDTH)
+    });
+    RowMajorMatrix::new(cells, width(lanes))
 }
 
 /// The limbs of a product.

@@ -15,12 +15,26 @@ use p3_air::{Air, BaseAir};
 use p3_field::PrimeCharacteristicRing;
 use p3_lookup::{Count, InteractionBuilder};
 use p3_matrix::dense::RowMajorMatrix;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// The name of the bus.
 pub const BUS: &str = "wire";
-/// Arithmetic gates in a row of the ALU table.
-pub const LANES: usize = 4;
+
+/// How the two large tables are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Layout {
+    /// Arithmetic gates in a row of the ALU table.
+    pub lanes: u8,
+    /// Whether the Poseidon2 table leaves out what constraints of degree 9 can do without.
+    pub compact: bool,
+}
+
+impl Layout {
+    /// For circuits whose proofs have a low blowup.
+    pub const WIDE: Self = Self { lanes: 4, compact: false };
+}
+
 /// The tables in the order of proofs.
 pub const TABLES: [&str; 5] = ["public", "value", "pack", "alu", "perm"];
 /// The least log2 height of a table.
@@ -81,32 +95,33 @@ macro_rules! each {
 
 impl CircuitAir {
     /// All tables, as a verifier needs them.
-    pub fn all(num_public: usize) -> [Self; 5] {
-        Self::with([const { None }; 5], num_public)
+    pub fn all(num_public: usize, layout: Layout) -> [Self; 5] {
+        Self::with([const { None }; 5], num_public, layout)
     }
 
-    fn with(fixed: [Fixed; 5], num_public: usize) -> [Self; 5] {
+    fn with(fixed: [Fixed; 5], num_public: usize, layout: Layout) -> [Self; 5] {
         let [public, value, pack, alu, perm] = fixed;
+        let lanes = usize::from(layout.lanes);
         [
             Self::Public(public::PublicAir { num_public, fixed: public }),
             Self::Value(value::ValueAir { fixed: value }),
             Self::Pack(pack::PackAir { fixed: pack }),
-            Self::Alu(alu::AluAir { fixed: alu }),
-            Self::Perm(perm::PermAir { fixed: perm }),
+            Self::Alu(alu::AluAir { lanes, fixed: alu }),
+            Self::Perm(perm::PermAir { compact: layout.compact, fixed: perm }),
         ]
     }
 
     /// All tables of a circuit, with heights of at least `least` (log2).
-    pub fn of(circuit: &Circuit, least: &[usize; 5]) -> [Self; 5] {
+    pub fn of(circuit: &Circuit, layout: Layout, least: &[usize; 5]) -> [Self; 5] {
         let rows = Rows::new(circuit);
         let fixed = [
             public::fixed(circuit, least[0]),
             value::fixed(circuit, &rows, least[1]),
             pack::fixed(circuit, &rows, least[2]),
-            alu::fixed(circuit, &rows, least[3]),
+            alu::fixed(circuit, &rows, usize::from(layout.lanes), least[3]),
             perm::fixed(circuit, &rows, least[4]),
         ];
-        Self::with(fixed.map(|f| Some(Arc::new(f))), 4 * circuit.public.len())
+        Self::with(fixed.map(|f| Some(Arc::new(f))), 4 * circuit.public.len(), layout)
     }
 
     /// A short unique name.
@@ -118,6 +133,22 @@ impl CircuitAir {
             Self::Alu(_) => TABLES[3],
             Self::Perm(_) => TABLES[4],
         }
+    }
+
+    /// The degree of the table's constraints that lookups may also reach.
+    pub(crate) fn degree(&self) -> usize {
+        match self {
+            Self::Perm(air) if air.compact => 9,
+            _ => 3,
+        }
+    }
+
+    /// The same table without its preprocessed cells, as a verifier needs it.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        let mut air = self.clone();
+        each!(&mut air, a => a.fixed = None);
+        air
     }
 
     /// log2 of the height, where the preprocessed cells are known.
@@ -166,11 +197,11 @@ pub fn traces(
     let rows = Rows::new(circuit);
     let height = |i: usize| 1usize << airs[i].log_height().unwrap_or(MIN_LOG_HEIGHT);
     [
-        public::trace(height(0)),
+        public::trace(witness, height(0)),
         value::trace(&rows, witness, height(1)),
         pack::trace(&rows, witness, height(2)),
-        alu::trace(&rows, witness, height(3)),
-        perm::trace(witness, height(4)),
+        alu::trace(&rows, witness, airs[3].width() / alu::width(1), height(3)),
+        perm::trace(witness, airs[4].width() < perm::WIDTH, height(4)),
     ]
 }
 
@@ -180,8 +211,8 @@ impl BaseAir<F> for CircuitAir {
             Self::Public(_) => public::WIDTH,
             Self::Value(_) => value::WIDTH,
             Self::Pack(_) => pack::WIDTH,
-            Self::Alu(_) => alu::WIDTH,
-            Self::Perm(_) => perm::WIDTH,
+            Self::Alu(air) => alu::width(air.lanes),
+            Self::Perm(air) => air.width(),
         }
     }
     fn preprocessed_trace(&self) -> Option<RowMajorMatrix<F>> {
@@ -192,7 +223,7 @@ impl BaseAir<F> for CircuitAir {
             Self::Public(air) => public::fixed_width(air.num_public),
             Self::Value(_) => value::FIXED_WIDTH,
             Self::Pack(_) => pack::FIXED_WIDTH,
-            Self::Alu(_) => alu::FIXED_WIDTH,
+            Self::Alu(air) => alu::fixed_width(air.lanes),
             Self::Perm(_) => perm::FIXED_WIDTH,
         }
     }
@@ -204,7 +235,7 @@ impl BaseAir<F> for CircuitAir {
     }
     fn main_next_row_columns(&self) -> Vec<usize> {
         match self {
-            Self::Perm(_) => (0..perm::WIDTH).collect(),
+            Self::Perm(air) => (0..air.width()).collect(),
             _ => Vec::new(),
         }
     }
@@ -220,7 +251,7 @@ impl<AB: InteractionBuilder<F = F>> Air<AB> for CircuitAir {
             Self::Value(_) => value::eval(b),
             Self::Pack(_) => pack::eval(b),
             Self::Alu(_) => alu::eval(b),
-            Self::Perm(_) => perm::eval(b),
+            Self::Perm(air) => air.eval(b),
         }
     }
 }

@@ -42,6 +42,28 @@ columns! {
 }
 
 columns! {
+    /// Columns for constraints of degree 9: every second full round and every fourth step of the accumulator follow from the others.
+    pub struct CompactCols {
+        /// The state before.
+        input: [T; 16],
+        /// State after the second and the fourth full round; the two rounds' formula.
+        begin: [[T; 16]; 2],
+        /// The S-box output of each of the twenty partial rounds; the round's formula.
+        partial: [T; 20],
+        /// State after the second last and the last full round, the last of them the output; the two rounds' formula.
+        end: [[T; 16]; 2],
+        /// The side of the digest in a Merkle step; bound by its wire.
+        bit: T,
+        /// The accumulator's base; bound by its wire, or the row before.
+        point: [T; 4],
+        /// The accumulator after the first and the fifth cell; by Horner's formula.
+        sums: [[T; 4]; 2],
+        /// The accumulator that is given to a wire; the one selected.
+        emitted: [T; 4],
+    }
+}
+
+columns! {
     /// Preprocessed columns.
     pub struct PermFixed {
         /// The next row's cell is zero or kept.
@@ -65,6 +87,8 @@ columns! {
 
 /// Columns.
 pub const WIDTH: usize = <PermCols<F> as Columns<F>>::WIDTH;
+/// Columns of the compact layout.
+pub const COMPACT_WIDTH: usize = <CompactCols<F> as Columns<F>>::WIDTH;
 /// Preprocessed columns.
 pub const FIXED_WIDTH: usize = <PermFixed<F> as Columns<F>>::WIDTH;
 
@@ -73,8 +97,58 @@ type Layers = GenericPoseidon2LinearLayersKoalaBear;
 /// The table.
 #[derive(Clone, Debug)]
 pub struct PermAir {
+    /// Whether it has the columns of [`CompactCols`].
+    pub compact: bool,
     /// Preprocessed cells.
     pub fixed: Fixed,
+}
+
+/// A row in either layout; what is not committed follows from the rest.
+struct View<V> {
+    input: [V; 16],
+    begin: [Option<[V; 16]>; 4],
+    partial: [V; 20],
+    end: [Option<[V; 16]>; 3],
+    output: [V; 16],
+    bit: V,
+    point: [V; 4],
+    first_sum: [V; 4],
+    sums: [Option<[V; 4]>; 7],
+    emitted: [V; 4],
+}
+
+impl<V: Copy> View<V> {
+    fn of(row: &[V], compact: bool) -> Self {
+        if compact {
+            let c: &CompactCols<V> = Columns::of(row);
+            Self {
+                input: c.input,
+                begin: [None, Some(c.begin[0]), None, Some(c.begin[1])],
+                partial: c.partial,
+                end: [None, Some(c.end[0]), None],
+                output: c.end[1],
+                bit: c.bit,
+                point: c.point,
+                first_sum: c.sums[0],
+                sums: [None, None, None, Some(c.sums[1]), None, None, None],
+                emitted: c.emitted,
+            }
+        } else {
+            let c: &PermCols<V> = Columns::of(row);
+            Self {
+                input: c.input,
+                begin: c.begin.map(Some),
+                partial: c.partial,
+                end: [c.end[0], c.end[1], c.end[2]].map(Some),
+                output: c.end[3],
+                bit: c.bit,
+                point: c.point,
+                first_sum: c.sums[0],
+                sums: core::array::from_fn(|i| Some(c.sums[i + 1])),
+                emitted: c.emitted,
+            }
+        }
+    }
 }
 
 pub(super) fn fixed(circuit: &Circuit, rows: &Rows<'_>, least: usize) -> RowMajorMatrix<F> {
@@ -131,7 +205,30 @@ fn links(cols: &mut PermFixed<F>, row: &PermRow) {
     cols.resume = F::from_bool(row.resume);
 }
 
-pub(super) fn trace(witness: &Witness, height: usize) -> RowMajorMatrix<F> {
+pub(super) fn trace(witness: &Witness, compact: bool, height: usize) -> RowMajorMatrix<F> {
+    let full = full_trace(witness, height);
+    if !compact {
+        return full;
+    }
+    let mut cells = vec![F::ZERO; COMPACT_WIDTH * height];
+    cells.par_chunks_exact_mut(COMPACT_WIDTH).zip(full.values.par_chunks_exact(WIDTH)).for_each(
+        |(row, full)| {
+            let full: &PermCols<F> = Columns::of(full);
+            let cols: &mut CompactCols<F> = Columns::of_mut(row);
+            cols.input = full.input;
+            cols.begin = [full.begin[1], full.begin[3]];
+            cols.partial = full.partial;
+            cols.end = [full.end[1], full.end[3]];
+            cols.bit = full.bit;
+            cols.point = full.point;
+            cols.sums = [full.sums[0], full.sums[4]];
+            cols.emitted = full.emitted;
+        },
+    );
+    RowMajorMatrix::new(cells, COMPACT_WIDTH)
+}
+
+fn full_trace(witness: &Witness, height: usize) -> RowMajorMatrix<F> {
     let mut cells = vec![F::ZERO; WIDTH * height];
     let (used, padding) = cells.split_at_mut(WIDTH * witness.perms.len());
     used.par_chunks_exact_mut(WIDTH).zip(&witness.perms).for_each(|(row, perm)| {
@@ -178,24 +275,24 @@ fn fill_permutation(row: &mut [F], input: [F; 16]) {
     }
 }
 
-/// One full round on linear expressions, pinned to `post`.
+/// One full round, pinned to `post` where that is committed.
 fn full_round<AB: InteractionBuilder<F = F>>(
     b: &mut AB,
     state: &mut [AB::Expr; 16],
     rc: &[F; 16],
-    post: [AB::Var; 16],
+    post: Option<[AB::Var; 16]>,
 ) {
     for (s, rc) in state.iter_mut().zip(rc) {
         *s = (s.clone() + AB::Expr::from(*rc)).cube();
     }
     <Layers as GenericPoseidon2LinearLayers<16>>::external_linear_layer(state);
-    for (s, post) in state.iter_mut().zip(post) {
+    for (s, post) in state.iter_mut().zip(post.into_iter().flatten()) {
         b.assert_eq(s.clone(), post);
         *s = post.into();
     }
 }
 
-fn eval_permutation<AB: InteractionBuilder<F = F>>(b: &mut AB, c: &PermCols<AB::Var>) {
+fn eval_permutation<AB: InteractionBuilder<F = F>>(b: &mut AB, c: &View<AB::Var>) {
     let mut state: [AB::Expr; 16] = c.input.map(Into::into);
     <Layers as GenericPoseidon2LinearLayers<16>>::external_linear_layer(&mut state);
     for (rc, post) in KOALABEAR_POSEIDON2_RC_16_EXTERNAL_INITIAL.iter().zip(c.begin) {
@@ -206,7 +303,8 @@ fn eval_permutation<AB: InteractionBuilder<F = F>>(b: &mut AB, c: &PermCols<AB::
         state[0] = post.into();
         <Layers as GenericPoseidon2LinearLayers<16>>::internal_linear_layer(&mut state);
     }
-    for (rc, post) in KOALABEAR_POSEIDON2_RC_16_EXTERNAL_FINAL.iter().zip(c.end) {
+    let end = c.end.into_iter().chain([Some(c.output)]);
+    for (rc, post) in KOALABEAR_POSEIDON2_RC_16_EXTERNAL_FINAL.iter().zip(end) {
         full_round(b, &mut state, rc, post);
     }
 }
@@ -214,16 +312,15 @@ fn eval_permutation<AB: InteractionBuilder<F = F>>(b: &mut AB, c: &PermCols<AB::
 /// How the next row's cells come about.
 fn eval_links<AB: InteractionBuilder<F = F>>(
     b: &mut AB,
-    c: &PermCols<AB::Var>,
-    next: &PermCols<AB::Var>,
+    c: &View<AB::Var>,
+    next: &View<AB::Var>,
     fixed: &PermFixed<AB::Var>,
 ) {
-    let output = c.end[3];
-    for (i, &out) in output.iter().enumerate() {
+    for (i, &out) in c.output.iter().enumerate() {
         let bound = if i < 8 { fixed.bound[i] } else { fixed.bound_high };
         b.assert_zero((next.input[i] - fixed.keep * out) * bound);
     }
-    for (i, &out) in output[..8].iter().enumerate() {
+    for (i, &out) in c.output[..8].iter().enumerate() {
         let chosen: AB::Expr = (next.input[8 + i] - next.input[i]) * next.bit + next.input[i];
         b.assert_zero((chosen - out) * fixed.merkle);
     }
@@ -239,46 +336,63 @@ fn limbs_of<AB: InteractionBuilder<F = F>>(cells: [AB::Var; 4]) -> [AB::Expr; 4]
 /// The accumulator over the first eight cells of this row, and its first step in the next row.
 fn eval_sums<AB: InteractionBuilder<F = F>>(
     b: &mut AB,
-    c: &PermCols<AB::Var>,
-    next: &PermCols<AB::Var>,
+    c: &View<AB::Var>,
+    next: &View<AB::Var>,
     fixed: &PermFixed<AB::Var>,
 ) {
+    let point = limbs_of::<AB>(c.point);
+    let mut sum = limbs_of::<AB>(c.first_sum);
+    let mut emitted: [AB::Expr; 4] = core::array::from_fn(|_| AB::Expr::ZERO);
     for i in 0..8 {
-        let step = super::alu::product(&limbs_of::<AB>(c.sums[i]), &limbs_of::<AB>(c.point));
-        // The first step of the next row has the next row's base, which is this row's if it resumes.
-        let (goes_on, sum, x): (AB::Expr, _, _) = if i < 7 {
-            (AB::Expr::ONE - fixed.emit[i], c.sums[i + 1], c.input[i + 1])
-        } else {
-            (fixed.resume.into(), next.sums[0], next.input[0])
-        };
-        for (k, (step, sum)) in step.into_iter().zip(sum).enumerate() {
-            let start: AB::Expr = if k == 0 { x.into() } else { AB::Expr::ZERO };
-            b.assert_zero(step * goes_on.clone() + start - sum);
+        for (emitted, sum) in emitted.iter_mut().zip(&sum) {
+            *emitted += sum.clone() * fixed.emit[i];
         }
+        let step = super::alu::product(&sum, &point);
+        // The first step of the next row has the next row's base, which is this row's if it resumes.
+        let (goes_on, x): (AB::Expr, _) = if i < 7 {
+            (AB::Expr::ONE - fixed.emit[i], c.input[i + 1])
+        } else {
+            (fixed.resume.into(), next.input[0])
+        };
+        let mut after = step.map(|limb| limb * goes_on.clone());
+        after[0] += x;
+        let committed = if i < 7 { c.sums[i] } else { Some(next.first_sum) };
+        if let Some(committed) = committed {
+            for (after, committed) in after.iter_mut().zip(committed) {
+                b.assert_eq(after.clone(), committed);
+                *after = committed.into();
+            }
+        }
+        sum = after;
     }
-    for k in 0..4 {
-        let chosen = (0..8).map(|i| c.sums[i][k] * fixed.emit[i]).sum::<AB::Expr>();
-        b.assert_zero(chosen - c.emitted[k]);
+    for (emitted, cell) in emitted.into_iter().zip(c.emitted) {
+        b.assert_eq(emitted, cell);
     }
 }
 
-pub(super) fn eval<AB: InteractionBuilder<F = F>>(b: &mut AB) {
-    let main = b.main();
-    let c: &PermCols<AB::Var> = Columns::of(main.current_slice());
-    let next: &PermCols<AB::Var> = Columns::of(main.next_slice());
-    let preprocessed = b.preprocessed().clone();
-    let fixed: &PermFixed<AB::Var> = Columns::of(preprocessed.current_slice());
-    eval_permutation(b, c);
-    eval_links(b, c, next, fixed);
-    eval_sums(b, c, next, fixed);
-    let quarters = c.input.chunks_exact(4).chain(c.end[3].chunks_exact(4));
-    let mut messages: Vec<[AB::Expr; 4]> =
-        quarters.map(|q| core::array::from_fn(|i| q[i].into())).collect();
-    let zero = AB::Expr::ZERO;
-    messages.push([c.bit.into(), zero.clone(), zero.clone(), zero]);
-    messages.push(limbs_of::<AB>(c.point));
-    messages.push(limbs_of::<AB>(c.emitted));
-    for (slot, limbs) in fixed.slots.iter().zip(messages) {
-        message(b, slot[0].into(), limbs, slot[1].into());
+impl PermAir {
+    pub(super) fn width(&self) -> usize {
+        if self.compact { COMPACT_WIDTH } else { WIDTH }
+    }
+
+    pub(super) fn eval<AB: InteractionBuilder<F = F>>(&self, b: &mut AB) {
+        let main = b.main();
+        let c = View::of(main.current_slice(), self.compact);
+        let next = View::of(main.next_slice(), self.compact);
+        let preprocessed = b.preprocessed().clone();
+        let fixed: &PermFixed<AB::Var> = Columns::of(preprocessed.current_slice());
+        eval_permutation(b, &c);
+        eval_links(b, &c, &next, fixed);
+        eval_sums(b, &c, &next, fixed);
+        let quarters = c.input.chunks_exact(4).chain(c.output.chunks_exact(4));
+        let mut messages: Vec<[AB::Expr; 4]> =
+            quarters.map(|q| core::array::from_fn(|i| q[i].into())).collect();
+        let zero = AB::Expr::ZERO;
+        messages.push([c.bit.into(), zero.clone(), zero.clone(), zero]);
+        messages.push(limbs_of::<AB>(c.point));
+        messages.push(limbs_of::<AB>(c.emitted));
+        for (slot, limbs) in fixed.slots.iter().zip(messages) {
+            message(b, slot[0].into(), limbs, slot[1].into());
+        }
     }
 }
