@@ -1,145 +1,88 @@
 //! From the shard proofs of batches to one final proof that an L1 contract verifies.
 //!
-//! [`Aggregator`] holds the keys of every circuit for one guest program; [`Verifier`] is the small part that checks final proofs, from the committed [`VerifierData`].
+//! [`Aggregator`] has the keys of every circuit and makes proofs; [`Verifier`] is the small part that checks final proofs. Both know the circuits from [`Circuits`], whose digests are shipped with this
+//! crate (`circuits.json`, checked by a test and written by [`Circuits::build`]), so that a process makes only the proving keys that it uses, when it first uses them.
 
-use alloy_primitives::B256;
-use cairn_prover::program::Program;
-use cairn_prover::verify::ExecutionProof;
-use std::path::Path;
-use std::sync::Arc;
+mod aggregator;
+mod circuits;
+mod settings;
+mod verifier;
+
+pub use aggregator::{Aggregator, BatchProof, FinalProof};
+pub use circuits::Circuits;
+pub use settings::Settings;
+pub use verifier::{LayerBits, Refusal, Verifier, VerifierData};
+
+use cairn_final_proof::statement::StatementError;
+use cairn_final_proof::{KeyError, ProveError};
+use cairn_prover::shape::ShapeError;
+use cairn_prover::verify::DecodeError;
+use cairn_prover::work::WorkError;
+use cairn_recursion::aggregate::AggregateError;
+use cairn_recursion::leaf::LeafError;
+use cairn_recursion::prove::{CircuitError, CircuitRefusal};
+use cairn_recursion::run::RunError;
 
 /// The most batches in one final proof.
-pub const MAX_BATCHES: usize = 4;
+pub const MAX_BATCHES: usize = cairn_final_proof::statement::MAX_BATCHES;
 
-/// Why there is no proof.
+/// Why there is no proof, or no key.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nothing is built yet.
-    #[error("not built yet")]
-    NotBuilt,
-}
-
-/// Why a final proof is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the final proof is refused: {0}")]
-pub struct Refusal(pub String);
-
-/// One batch's execution as a single proof of the recursion layer.
-pub struct BatchProof {
-    /// The public input of the batch.
-    public_input: B256,
-}
-
-impl BatchProof {
-    /// The public input of the batch.
-    pub fn public_input(&self) -> B256 {
-        self.public_input
-    }
-    /// The one encoding.
-    pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        Err(Error::NotBuilt)
-    }
-    /// Reads an encoding. What it claims is checked by [`Aggregator::finish`].
-    pub fn decode(_bytes: &[u8]) -> Result<Self, Error> {
-        Err(Error::NotBuilt)
-    }
-}
-
-/// A proof for the contract.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FinalProof {
-    /// What the contract gets as `proof`.
-    pub bytes: Vec<u8>,
-    /// The public inputs of the batches, in order.
-    pub public_inputs: Vec<B256>,
-}
-
-/// Proven bits of one layer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LayerBits {
-    /// shard, leaf, node, root, shrink, final.
-    pub layer: &'static str,
-    /// Of the weakest term.
-    pub bits: f64,
-    /// By the union bound over all terms.
-    pub union_bits: f64,
-}
-
-/// What deployment and verification need; small, committed as `guest/final.json`.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct VerifierData {
-    /// The guest program: the contract's `programId`.
-    pub program_id: B256,
-    /// Keccak-256 of the key's description: the contract's `keyDigest`.
-    pub key_digest: B256,
-    /// log2 heights of the last circuit's tables.
-    pub log_heights: [u8; 5],
-    /// Commitment to the last circuit's fixed columns: with it, every other circuit and shape.
-    pub fixed_root: B256,
-}
-
-impl VerifierData {
-    /// What this build was shipped with (`guest/final.json`).
-    pub fn shipped() -> Result<Self, Error> {
-        Err(Error::NotBuilt)
-    }
-    /// The runtime code of the data contracts (one or two), whose addresses `FinalVerifier`'s constructor takes after `key_digest` and `program_id`
-    /// (the zero address for an absent second).
-    pub fn data_code(&self) -> Result<Vec<Vec<u8>>, Error> {
-        Err(Error::NotBuilt)
-    }
-    /// The key as Solidity source: `FinalKeyData.sol`.
-    pub fn solidity(&self) -> Result<String, Error> {
-        Err(Error::NotBuilt)
-    }
-}
-
-/// Verifies final proofs: accepts exactly what the contract accepts.
-pub struct Verifier {}
-
-impl Verifier {
-    /// From the shipped data; milliseconds.
-    pub fn new(_data: &VerifierData) -> Result<Self, Error> {
-        Err(Error::NotBuilt)
-    }
-    /// Checks a proof for the public inputs of 1 to [`MAX_BATCHES`] batches.
-    pub fn verify(&self, _public_inputs: &[B256], _proof: &[u8]) -> Result<(), Refusal> {
-        Err(Refusal("not built yet".to_owned()))
-    }
-}
-
-/// The keys of every circuit, for one program.
-pub struct Aggregator {}
-
-impl Aggregator {
-    /// Builds all keys (at most a minute), or takes what it can from `cache` and checks it.
-    pub fn open(_program: Arc<Program>, _cache: Option<&Path>) -> Result<Self, Error> {
-        Err(Error::NotBuilt)
-    }
-    /// One batch's shard proofs to one proof. `work` (a directory) keeps finished steps, so that a killed process resumes; `progress` hears of `(steps done, steps)`.
-    pub fn wrap_batch(
-        &self,
-        _proof: &ExecutionProof,
-        _work: Option<&Path>,
-        _progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<BatchProof, Error> {
-        Err(Error::NotBuilt)
-    }
-    /// Consecutive batches (1 to [`MAX_BATCHES`]) to one final proof, natively verified before it is returned.
-    pub fn finish(&self, _batches: &[BatchProof]) -> Result<FinalProof, Error> {
-        Err(Error::NotBuilt)
-    }
-    /// The verifier of this aggregator's proofs.
-    pub fn verifier(&self) -> &Verifier {
-        unimplemented!()
-    }
-    /// What deployment needs.
-    pub fn verifier_data(&self) -> &VerifierData {
-        unimplemented!()
-    }
-    /// Proven bits of all layers.
-    pub fn security_report(&self) -> Vec<LayerBits> {
-        Vec::new()
-    }
+    /// The proof is of another program than the aggregator's.
+    #[error("the proof is of another program")]
+    Program,
+    /// A shard has a shape that no leaf verifies: it was not made for recursion.
+    #[error(
+        "shard {0} has a shape that recursion does not take; prove it with `ShardLimits::recursion`"
+    )]
+    Shape(usize),
+    /// The shards do not make up one execution that committed a public input.
+    #[error("the shards are no whole execution")]
+    Execution,
+    /// A batch's proof does not say what it is taken for.
+    #[error("the proof of batch {0} of the range does not say that the batch was executed")]
+    Batch(usize),
+    /// The shipped circuits are not those of this code.
+    #[error("{0} is not the circuit that was shipped; run `cairn verifier generate`")]
+    Stale(&'static str),
+    /// The file of circuits is malformed.
+    #[error("the file of circuits is malformed: {0}")]
+    File(String),
+    /// A proof is not a leaf's.
+    #[error(transparent)]
+    Leaf(#[from] LeafError),
+    /// A proof is not one that circuits verify.
+    #[error(transparent)]
+    Aggregate(#[from] AggregateError),
+    /// A circuit cannot be proven.
+    #[error(transparent)]
+    Circuit(#[from] CircuitError),
+    /// A circuit does not accept its inputs.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A circuit's proof is refused.
+    #[error(transparent)]
+    Refused(#[from] CircuitRefusal),
+    /// Shapes of shards.
+    #[error(transparent)]
+    Shapes(#[from] ShapeError),
+    /// The final layer's key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The final layer's prover.
+    #[error(transparent)]
+    Final(#[from] ProveError),
+    /// The final proof does not verify.
+    #[error(transparent)]
+    Check(#[from] Refusal),
+    /// No proof can say this.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// Bytes are no proof.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The work directory.
+    #[error(transparent)]
+    Work(#[from] WorkError),
 }

@@ -16,7 +16,7 @@ use p3_batch_stark::symbolic::get_log_num_quotient_chunks;
 use p3_batch_stark::{CommonData, ProverData, ProverOnlyData};
 use p3_challenger::CanObserve;
 use p3_commit::{Pcs, UnivariateStarkPcs};
-use p3_field::{BasedVectorSpace, PrimeCharacteristicRing};
+use p3_field::{BasedVectorSpace, PrimeCharacteristicRing, TwoAdicField};
 use p3_fri::{FriShape, PcsShape};
 use p3_lookup::{LogUpGadget, Lookups};
 use p3_matrix::Matrix;
@@ -157,8 +157,16 @@ impl<A: FinalAir> FinalVk<A> {
         if shape.permutation.is_none() {
             return Err(KeyError::Unsupported("tables without lookups"));
         }
+        // The contract does not look at lookups: what the library's verifier checks of them for each proof is checked here.
+        let heights: Vec<usize> = log_heights.iter().map(|&h| 1 << h).collect();
+        p3_lookup::check_bus_widths(&lookups)
+            .map_err(|_| KeyError::Unsupported("messages of several widths on one bus"))?;
+        p3_lookup::check_multiplicity_height_bound(&lookups, &heights)
+            .map_err(|_| KeyError::Unsupported("multiplicities that could wrap"))?;
         let program = Program::new(&shape, &airs, &lookups)?;
-        let description = Description::new(&shape, &program, Some(root)).bytes();
+        let description = Description::new(&shape, &program, Some(root));
+        description.fits()?;
+        let description = description.bytes();
         let digest = keccak256(&description);
         let common = common(&shape, lookups, root);
         Ok(Self { airs, shape, program, description, digest, root, common })
@@ -219,8 +227,14 @@ fn lookups<A: FinalAir>(air: &A, log_height: usize) -> Lookups<F> {
     let gadget = LogUpGadget::new();
     let single = Lookups::from_air::<EF, A>(air);
     let layout = AirLayout::from_air(air);
-    let log_chunks =
-        get_log_num_quotient_chunks::<F, EF, A, _>(air, layout, 1 << log_height, &single, 0, &gadget);
+    let log_chunks = get_log_num_quotient_chunks::<F, EF, A, _>(
+        air,
+        layout,
+        1 << log_height,
+        &single,
+        0,
+        &gadget,
+    );
     single.pack_same_bus(&gadget, (1 << log_chunks) + 1)
 }
 
@@ -249,6 +263,8 @@ fn check<A: FinalAir>(airs: &[A], log_heights: &[usize], params: &Params) -> Res
     all(params.log_blowup > 0 && params.num_queries > 0, "parameters that prove nothing")?;
     all(params.num_queries <= 255, "at most 255 queries")?;
     all((1..=3).contains(&params.max_log_arity), "folding arities are 2, 4 and 8")?;
+    all(params.log_final_poly_len >= 1, "the final polynomial has an even number of coefficients")?;
+    all(MAX_LOG_HEIGHT + params.log_blowup <= F::TWO_ADICITY, "codewords that are too long")?;
     for air in airs {
         all(air.preprocessed_width() > 0, "a table without preprocessed columns")?;
         all(BaseAir::<F>::public_boundary_io(air).is_empty(), "boundary values")?;
@@ -346,7 +362,7 @@ impl<'a> Description<'a> {
         for (index, matrix) in self.shape.batches[batch].of_class(class) {
             let next = matrix.points.iter().any(|(p, _)| *p == Point::Next);
             let slot = next.then(|| {
-                self.slots += 1;
+                self.slots = self.slots.saturating_add(1);
                 self.slots - 1
             });
             let joins = slot.is_none() && runs.last().is_some_and(|r| r.slot.is_none());
@@ -361,6 +377,20 @@ impl<'a> Description<'a> {
             self.table += matrix.width;
         }
         runs
+    }
+
+    /// Whether every number has room in its field.
+    fn fits(&self) -> Result<(), KeyError> {
+        let s = self.shape;
+        let per_class =
+            |class: usize| -> usize { s.batches.iter().map(|b| b.of_class(class).count()).sum() };
+        let short = usize::from(u16::MAX);
+        let ok = (0..s.log_heights.len()).all(|class| per_class(class) < usize::from(NONE))
+            && self.slots < NONE
+            && self.table.next_multiple_of(8) <= short
+            && s.num_opened <= short
+            && s.batches.iter().all(|b| 4 * b.row_elements() <= short);
+        if ok { Ok(()) } else { Err(KeyError::Unsupported("too many columns")) }
     }
 
     /// How the table of powers is filled: for each class its matrices in the order in which their openings are batched.

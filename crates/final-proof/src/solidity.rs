@@ -11,19 +11,38 @@ pub const MAX_CHUNK: usize = 24_575;
 /// The most data contracts that `FinalVerifier` reads.
 pub const MAX_CONTRACTS: usize = 2;
 
-/// A key's description is larger than `FinalVerifier` can read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the key's description has {0} bytes, {limit} are possible", limit = MAX_CHUNK * MAX_CONTRACTS)]
-pub struct TooLarge(pub usize);
+/// Proven bits that a key must have to be deployed.
+pub const PROVEN_BITS: f64 = 100.0;
+
+/// A key is none to deploy.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+pub enum Unfit {
+    /// Its description is larger than `FinalVerifier` can read.
+    #[error("the key's description has {0} bytes, {limit} are possible", limit = MAX_CHUNK * MAX_CONTRACTS)]
+    TooLarge(usize),
+    /// Proofs of it would prove too little.
+    #[error("proofs of the key have {0:.1} proven bits, {PROVEN_BITS} are needed")]
+    Insecure(f64),
+}
 
 /// The runtime code of each data contract.
 ///
 /// # Errors
+/// When proofs of the key have fewer than [`PROVEN_BITS`], or the description needs more contracts than `FinalVerifier` reads.
+pub fn data_code<A: FinalAir>(key: &FinalVk<A>) -> Result<Vec<Vec<u8>>, Unfit> {
+    let report = crate::security::report(key);
+    let bits = report.bits.min(report.union_bits);
+    if bits < PROVEN_BITS { Err(Unfit::Insecure(bits)) } else { parts(key) }
+}
+
+/// As [`data_code`], of a key of any strength: for tests.
+///
+/// # Errors
 /// When the description needs more contracts than `FinalVerifier` reads.
-pub fn data_code<A: FinalAir>(key: &FinalVk<A>) -> Result<Vec<Vec<u8>>, TooLarge> {
+pub fn parts<A: FinalAir>(key: &FinalVk<A>) -> Result<Vec<Vec<u8>>, Unfit> {
     let description = key.description();
     if description.len() > MAX_CHUNK * MAX_CONTRACTS {
-        return Err(TooLarge(description.len()));
+        return Err(Unfit::TooLarge(description.len()));
     }
     Ok(description.chunks(MAX_CHUNK).map(|chunk| [&[0], chunk].concat()).collect())
 }
@@ -31,8 +50,8 @@ pub fn data_code<A: FinalAir>(key: &FinalVk<A>) -> Result<Vec<Vec<u8>>, TooLarge
 /// The source file `FinalKeyData.sol`: contracts `FinalKeyData0` and, if it takes two, `FinalKeyData1`.
 ///
 /// # Errors
-/// When the description needs more contracts than `FinalVerifier` reads.
-pub fn generate<A: FinalAir>(key: &FinalVk<A>) -> Result<String, TooLarge> {
+/// As of [`data_code`].
+pub fn generate<A: FinalAir>(key: &FinalVk<A>) -> Result<String, Unfit> {
     let mut out = String::from(
         "// SPDX-License-Identifier: MIT OR Apache-2.0\npragma solidity ^0.8.30;\n\n// Generated from the recursion circuit's tables; do not edit.\n\n",
     );

@@ -53,10 +53,7 @@ pub fn limbs(public_input: &B256) -> [F; LIMBS] {
 ///
 /// # Errors
 /// When no proof can say so.
-pub fn public_values(
-    program_id: &B256,
-    public_inputs: &[B256],
-) -> Result<Vec<F>, StatementError> {
+pub fn public_values(program_id: &B256, public_inputs: &[B256]) -> Result<Vec<F>, StatementError> {
     let count = public_inputs.len();
     if !(1..=MAX_BATCHES).contains(&count) {
         return Err(StatementError::Batches(count));

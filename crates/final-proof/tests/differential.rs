@@ -239,7 +239,7 @@ fn other_statements_are_refused() {
 #[test]
 fn every_byte_of_the_statement_is_bound() {
     let s = small();
-    let code = cairn_final_proof::solidity::data_code(&s.sample.key).unwrap();
+    let code = cairn_final_proof::solidity::parts(&s.sample.key).unwrap();
     for at in 0..32 {
         let mut other = program_id();
         other.0[at] ^= 1;
@@ -261,7 +261,7 @@ fn every_byte_of_the_statement_is_bound() {
 #[test]
 fn program_ids_are_canonical() {
     let s = small();
-    let code = cairn_final_proof::solidity::data_code(&s.sample.key).unwrap();
+    let code = cairn_final_proof::solidity::parts(&s.sample.key).unwrap();
     for at in (0..32).step_by(4) {
         let mut other = program_id();
         let old = u32::from_be_bytes(other[at..at + 4].try_into().unwrap());
@@ -281,11 +281,29 @@ fn other_keys_are_refused() {
     assert_ne!(other.sample.key.digest(), s.sample.key.digest());
     s.refused(&other.proof, "a proof of another key");
     other.refused(&s.proof, "a proof of another key");
-    let code = cairn_final_proof::solidity::data_code(&other.sample.key).unwrap();
+    let code = cairn_final_proof::solidity::parts(&other.sample.key).unwrap();
     assert!(Contract::deploy_with(&code, s.sample.key.digest(), program_id()).is_none());
-    let mut code = cairn_final_proof::solidity::data_code(&s.sample.key).unwrap();
+    let mut code = cairn_final_proof::solidity::parts(&s.sample.key).unwrap();
     *code[0].last_mut().unwrap() ^= 1;
     assert!(Contract::deploy_with(&code, s.sample.key.digest(), program_id()).is_none());
+}
+
+/// Data that cannot be a key's makes no verifier: another format, an account without code.
+#[test]
+fn only_keys_are_deployed() {
+    let s = small();
+    let code = cairn_final_proof::solidity::parts(&s.sample.key).unwrap();
+    let mut other = code.clone();
+    other[0][1] ^= 1;
+    let digest = keccak256(other.iter().flat_map(|part| &part[1..]).copied().collect::<Vec<_>>());
+    assert!(Contract::deploy_with(&other, digest, program_id()).is_none(), "another format");
+    let honest = [code, vec![Vec::new()]].concat();
+    assert!(Contract::deploy_with(&honest, s.sample.key.digest(), program_id()).is_none());
+    // Its proofs prove next to nothing.
+    assert!(matches!(
+        cairn_final_proof::solidity::data_code(&s.sample.key),
+        Err(cairn_final_proof::solidity::Unfit::Insecure(_))
+    ));
 }
 
 /// Lengths and offsets of the call itself: none of them leads outside of the proof.
@@ -318,4 +336,3 @@ fn noise_is_refused() {
     }
     s.refused(&vec![0; s.proof.len()], "zeros");
 }
-

@@ -78,9 +78,96 @@ impl Fill {
     }
 }
 
-/// Cuts a run where [`crate::trace::ShardTracer`] would be full, or the traces fill their heights best.
+/// The most accesses of one step, and so the most versions, blocks and paths that it adds.
+const MOST_ACCESSES: usize = 128;
+/// Blocks of registers and the sink, which every shard touches.
+const REGISTER_BLOCKS: usize = 8;
+
+/// What is left of the largest allowed shape. Full means that one step more might not fit.
+struct Room {
+    /// Rows of each instruction class that there is room for.
+    classes: [u32; CLASSES.len()],
+    /// Rows of one call of each ecall, by chip.
+    calls: Vec<Vec<(usize, usize)>>,
+    /// Rows of each chip that serves calls: so far, and as many as leave room for one more call.
+    rows: Vec<(usize, usize)>,
+    gaps: usize,
+    blocks: usize,
+    nodes: usize,
+    perms: usize,
+    /// Permutations of calls.
+    used_perms: usize,
+    full: bool,
+}
+
+impl Room {
+    fn new() -> Self {
+        let all = Chip::all(None);
+        let most = |name: &str| {
+            all.iter().find(|chip| chip.name() == name).map_or(0, crate::shape::most_rows)
+        };
+        let serving: Vec<&Chip> =
+            all.iter().filter(|c| matches!(c, Chip::Block(_) | Chip::Accel(_))).collect();
+        let end = cairn_accel::ids::ALL.last().map_or(0, |&id| id + 1);
+        let calls: Vec<Vec<(usize, usize)>> = (0..end)
+            .map(|id| {
+                let rows = serving.iter().map(|chip| chip.rows_per_call(id)).enumerate();
+                rows.filter(|&(_, rows)| rows > 0).collect()
+            })
+            .collect();
+        let rows = serving.iter().map(|chip| {
+            let longest = (0..end).map(|id| chip.rows_per_call(id)).max().unwrap_or(0);
+            (0, crate::shape::most_rows(chip).saturating_sub(longest))
+        });
+        let paths = MOST_ACCESSES * crate::chips::boundary::TREE_DEPTH as usize;
+        let (blocks, nodes, perms) = (most("boundary"), most("merkle"), most("poseidon2"));
+        Self {
+            classes: CLASSES.map(|class| {
+                Chip::of_class(class).map_or(0, |chip| crate::shape::most_rows(&chip) as u32)
+            }),
+            calls,
+            rows: rows.collect(),
+            gaps: most("gap").saturating_sub(MOST_ACCESSES),
+            blocks: blocks.saturating_sub(MOST_ACCESSES + REGISTER_BLOCKS),
+            nodes: nodes.saturating_sub(paths),
+            perms: perms.saturating_sub(2 * (MOST_ACCESSES + REGISTER_BLOCKS) + 2 * paths + 2),
+            used_perms: 0,
+            full: false,
+        }
+    }
+
+    fn reset(&mut self) {
+        self.rows.iter_mut().for_each(|(rows, _)| *rows = 0);
+        (self.used_perms, self.full) = (0, false);
+    }
+
+    fn call(&mut self, id: u32) {
+        for &(chip, rows) in self.calls.get(id as usize).map_or(&[][..], Vec::as_slice) {
+            let (used, most) = &mut self.rows[chip];
+            *used += rows;
+            self.full |= *used > *most;
+        }
+        self.used_perms += usize::from(call_permutes(id));
+    }
+
+    fn memory(&mut self, gaps: usize, blocks: &Blocks) {
+        self.full |= gaps > self.gaps
+            || blocks.count > self.blocks
+            || blocks.nodes > self.nodes
+            || 2 * (blocks.count + blocks.nodes) + self.used_perms > self.perms;
+    }
+}
+
+/// Whether an ecall is a Poseidon2 permutation.
+fn call_permutes(id: u32) -> bool {
+    use cairn_accel::ids;
+    matches!(id, ids::POSEIDON2_PERMUTE | ids::POSEIDON2_COMPRESS)
+}
+
+/// Cuts a run where [`crate::trace::ShardTracer`] would be full, or the traces fill their heights best; for recursion, where the largest allowed shape is full.
 pub struct Meter {
     limits: ShardLimits,
+    room: Option<Room>,
     cycles: u32,
     accel_cells: usize,
     blocks: Blocks,
@@ -134,16 +221,46 @@ impl Recent {
     }
 }
 
-/// The set of blocks touched in a shard.
+/// The set of blocks touched in a shard, and of the tree's nodes above them.
 struct Blocks {
     bits: Vec<u64>,
     used: Vec<u32>,
     count: usize,
+    /// By number: a node's is half its children's, the root's is 1. Empty if nobody asks.
+    node_bits: Vec<u64>,
+    used_nodes: Vec<u32>,
+    nodes: usize,
 }
 
 impl Blocks {
-    fn new() -> Self {
-        Self { bits: vec![0; (ADDR_SPACE_WORDS / 8 / 64) as usize], used: Vec::new(), count: 0 }
+    fn new(with_nodes: bool) -> Self {
+        let words = (ADDR_SPACE_WORDS / 8 / 64) as usize;
+        Self {
+            bits: vec![0; words],
+            used: Vec::new(),
+            count: 0,
+            node_bits: vec![0; if with_nodes { words } else { 0 }],
+            used_nodes: Vec::new(),
+            nodes: 0,
+        }
+    }
+
+    /// Counts the nodes above a block that are new.
+    fn path(&mut self, block: u32) {
+        let mut node = ((ADDR_SPACE_WORDS / 8) | block) / 2;
+        while node > 0 {
+            let Some(word) = self.node_bits.get_mut(node as usize / 64) else { return };
+            let bit = 1u64 << (node % 64);
+            if *word & bit != 0 {
+                return;
+            }
+            if *word == 0 {
+                self.used_nodes.push(node / 64);
+            }
+            *word |= bit;
+            self.nodes += 1;
+            node /= 2;
+        }
     }
 
     #[inline]
@@ -156,6 +273,7 @@ impl Blocks {
             }
             self.bits[word] |= bit;
             self.count += 1;
+            self.path(block);
         }
     }
 
@@ -163,7 +281,10 @@ impl Blocks {
         for word in self.used.drain(..) {
             self.bits[word as usize] = 0;
         }
-        self.count = 0;
+        for word in self.used_nodes.drain(..) {
+            self.node_bits[word as usize] = 0;
+        }
+        (self.count, self.nodes) = (0, 0);
     }
 }
 
@@ -174,7 +295,8 @@ impl Meter {
             limits,
             cycles: 0,
             accel_cells: 0,
-            blocks: Blocks::new(),
+            room: limits.padded.then(Room::new),
+            blocks: Blocks::new(limits.padded),
             recent: Recent::new(),
             fill: Fill::new(limits.cycles),
             sink: 0,
@@ -200,6 +322,9 @@ impl Tracer for Meter {
             self.blocks.touch(step.mem_addr);
             self.recent.access(step.mem_addr);
         }
+        if let Some(room) = &mut self.room {
+            room.memory(self.recent.count(), &self.blocks);
+        }
         if step.instr.rd == 0 && step.instr.op.writes_rd() {
             self.sink = step.rd_new;
         }
@@ -214,10 +339,19 @@ impl Tracer for Meter {
             self.blocks.touch(addr);
             self.recent.access(addr);
         }
+        if let Some(room) = &mut self.room {
+            room.call(call.id);
+            room.memory(self.recent.count(), &self.blocks);
+        }
     }
 
     #[inline(always)]
     fn pause(&mut self) -> bool {
+        if let Some(room) = &self.room {
+            return room.full
+                || self.cycles >= self.limits.cycles
+                || self.fill.rows.iter().zip(&room.classes).any(|(rows, most)| rows >= most);
+        }
         self.cycles >= self.limits.cycles
             || self.accel_cells >= self.limits.accel_cells
             || self.blocks.count >= self.limits.blocks
@@ -232,6 +366,9 @@ impl ShardMeter for Meter {
         self.blocks.clear();
         self.recent.reset();
         self.fill.reset();
+        if let Some(room) = &mut self.room {
+            room.reset();
+        }
         self.sinks.push(self.sink);
     }
 }

@@ -85,6 +85,7 @@ impl Run {
             accel_cells: usize::MAX,
             blocks: usize::MAX,
             gaps: usize::MAX,
+            padded: false,
         };
         let mut tracer =
             ShardTracer::new(&self.program, limits, start.regs, self.sinks[index], start.pc);

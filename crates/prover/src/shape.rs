@@ -1,5 +1,8 @@
 //! The shape of a shard proof: all of it that a circuit verifying such proofs has fixed.
 
+//!
+//! A circuit verifies proofs of one shape, so shards that go into recursion are padded to one of a few allowed shapes ([`ShardShape::allowed`]), and runs are cut so that each shard fits the largest.
+
 use crate::bus::F;
 use crate::check::Instance;
 use crate::chips::{Chip, MANDATORY};
@@ -37,9 +40,60 @@ pub enum ShapeError {
     /// Too many messages or cycles.
     #[error("a shard of this shape is too large")]
     TooLarge,
+    /// No allowed shape has room.
+    #[error("the shard fits no allowed shape")]
+    None,
     /// A proof has another shape than the one expected.
     #[error("the proof has another shape")]
     Other,
+}
+
+/// How many sizes shards without rare chips have.
+pub const SIZES: usize = 3;
+/// log2 heights of the chips of allowed shapes, by size: for about ten plain transactions, for about 2^20 cycles, for about 2^21. Tables have their own heights.
+const HEIGHTS: [(&str, [u8; SIZES]); 24] = [
+    ("poseidon2", [14, 14, 15]),
+    ("boundary", [12, 13, 13]),
+    ("merkle", [13, 13, 14]),
+    ("gap", [16, 17, 18]),
+    ("add", [18, 18, 19]),
+    ("bitwise", [16, 17, 18]),
+    ("shift", [16, 17, 18]),
+    ("compare", [15, 16, 17]),
+    ("branch", [15, 16, 17]),
+    ("jump", [14, 15, 16]),
+    ("word", [17, 18, 19]),
+    ("subword", [15, 17, 18]),
+    ("mul", [13, 14, 15]),
+    ("div", [6, 7, 8]),
+    ("ecall", [13, 14, 15]),
+    ("block", [13, 14, 15]),
+    ("poseidon2_permute", [10, 11, 12]),
+    ("poseidon2_compress", [11, 12, 13]),
+    ("keccak_call", [7, 8, 9]),
+    ("keccak_round", [11, 12, 13]),
+    ("secp256k1_add", [11, 12, 13]),
+    ("secp256k1_double", [11, 12, 13]),
+    ("modmul256", [9, 10, 11]),
+    ("u256_add", [8, 9, 10]),
+];
+/// Chips that few shards have: they are in a shape of their own, which is otherwise the largest.
+const RARE_HEIGHTS: [(&str, u8); 3] = [("u256_mul", 10), ("sha256_call", 9), ("sha256_step", 14)];
+
+/// log2 height of a chip in an allowed shape; none if the shape is without it. `rare` adds what few shards have.
+fn allowed_height(chip: &Chip, log_program: u8, size: usize, rare: bool) -> Option<u8> {
+    match chip {
+        Chip::Public(_) => Some(crate::chips::tables::PUBLIC_LOG_ROWS as u8),
+        Chip::Program(_) => Some(log_program),
+        Chip::Range(_) => Some(RANGE_ROWS.ilog2() as u8),
+        Chip::And(_) => Some(AND_ROWS.ilog2() as u8),
+        _ => {
+            let name = chip.name();
+            let common = HEIGHTS.iter().find(|(n, _)| *n == name).map(|(_, h)| h[size]);
+            let seldom = RARE_HEIGHTS.iter().find(|(n, _)| rare && *n == name).map(|(_, h)| *h);
+            common.or(seldom)
+        }
+    }
 }
 
 /// A row without content: valid anywhere (no chip looks at the next row) and silent on every bus.
@@ -53,7 +107,54 @@ fn empty_row(chip: &Chip) -> Vec<F> {
     trace.values[..width].to_vec()
 }
 
+/// Rows that the largest allowed shape has for a chip, tables apart.
+pub(crate) fn most_rows(chip: &Chip) -> usize {
+    allowed_height(chip, 0, SIZES - 1, true).map_or(0, |height| 1 << height)
+}
+
 impl ShardShape {
+    /// The shapes that recursion takes, the smallest first: each size without rare chips, and the largest with them.
+    pub fn allowed(log_program: u8) -> Vec<Self> {
+        let shape = |size: usize, rare: bool| {
+            let (mut chips, mut log_heights) = (0, Vec::new());
+            for (i, chip) in Chip::all(None).iter().enumerate() {
+                if let Some(height) = allowed_height(chip, log_program, size, rare) {
+                    chips |= 1 << i;
+                    log_heights.push(height);
+                }
+            }
+            Self { log_program, chips, log_heights }
+        };
+        (0..SIZES).map(|size| shape(size, false)).chain([shape(SIZES - 1, true)]).collect()
+    }
+
+    /// Pads a shard's traces to the smallest allowed shape that covers them.
+    ///
+    /// # Errors
+    /// When none does: a run that was cut with [`crate::trace::ShardLimits::recursion`] has no such shard.
+    pub fn pad_to_allowed(instances: Vec<Instance>) -> Result<Vec<Instance>, ShapeError> {
+        let own = Self::of_traces(&instances);
+        let allowed = Self::allowed(own.log_program);
+        let shape = allowed.iter().find(|shape| shape.covers(&own)).ok_or(ShapeError::None)?;
+        shape.pad(instances)
+    }
+
+    /// The shape of traces.
+    pub fn of_traces(instances: &[Instance]) -> Self {
+        let mut own = Self { log_program: 0, chips: 0, log_heights: Vec::new() };
+        for (i, chip) in Chip::all(None).iter().enumerate() {
+            if let Some(instance) = instances.iter().find(|x| x.chip.name() == chip.name()) {
+                let height = instance.trace.height().max(1).ilog2() as u8;
+                own.chips |= 1 << i;
+                own.log_heights.push(height);
+                if matches!(chip, Chip::Program(_)) {
+                    own.log_program = height;
+                }
+            }
+        }
+        own
+    }
+
     /// The shape of a proof.
     pub fn of(vk: &VerifyingKey, shard: &ShardProof) -> Self {
         let height = |&bits: &usize| u8::try_from(bits).unwrap_or(u8::MAX);

@@ -121,6 +121,9 @@ pub enum ProveError {
     /// The prover failed.
     #[error("the STARK prover failed: {0}")]
     Stark(String),
+    /// The shard cannot be padded.
+    #[error(transparent)]
+    Shape(#[from] crate::shape::ShapeError),
     /// A trace is higher than the verifier allows.
     #[error("the {chip} trace has 2^{log_height} rows, at most 2^{MAX_LOG_HEIGHT} are possible")]
     TooHigh {

@@ -213,11 +213,32 @@ pub struct ShardLimits {
     pub blocks: usize,
     /// Versions brought forward in time, counted from above.
     pub gaps: usize,
+    /// Whether shards go into recursion: they end where the largest allowed shape is full, and are padded to an allowed shape ([`crate::shape`]).
+    pub padded: bool,
+}
+
+impl ShardLimits {
+    /// For shards that go into recursion.
+    pub const fn recursion() -> Self {
+        Self {
+            cycles: 1 << 21,
+            accel_cells: usize::MAX,
+            blocks: usize::MAX,
+            gaps: usize::MAX,
+            padded: true,
+        }
+    }
 }
 
 impl Default for ShardLimits {
     fn default() -> Self {
-        Self { cycles: 3 << 19, accel_cells: 1 << 26, blocks: 1 << 15, gaps: 1 << 19 }
+        Self {
+            cycles: 3 << 19,
+            accel_cells: 1 << 26,
+            blocks: 1 << 15,
+            gaps: 1 << 19,
+            padded: false,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 use crate::memory::MemoryTree;
 use crate::program::Program;
 use crate::run::{Run, RunError};
+use crate::shape::ShardShape;
 use crate::shard::{ProveError, ProvingKey, ShardProof, ShardStatement, traces};
 use crate::trace::ShardLimits;
 use crate::verify::{DecodeError, ExecutionProof, MAX_SHARD_BYTES, decode, encode};
@@ -24,7 +25,7 @@ struct JobFile {
     program_id: [u8; 32],
     /// Poseidon2 digest of the input.
     input: [u32; 8],
-    limits: [u64; 4],
+    limits: [u64; 5],
     /// Cycles of each shard.
     shards: Vec<u64>,
 }
@@ -85,6 +86,7 @@ pub struct Job {
     dir: PathBuf,
     run: Run,
     key: ProvingKey,
+    padded: bool,
     /// The tree at the start of a shard, kept for the next one.
     tree: Option<(usize, MemoryTree)>,
     spent: Duration,
@@ -129,6 +131,7 @@ impl Job {
                 limits.accel_cells as u64,
                 limits.blocks as u64,
                 limits.gaps as u64,
+                u64::from(limits.padded),
             ],
             shards: run.execution.shards.iter().map(|s| s.cycles).collect(),
         };
@@ -145,7 +148,8 @@ impl Job {
             }
             Err(e) => return Err(io(&path, e)),
         }
-        Ok(Self { dir: dir.to_owned(), run, key, tree: None, spent: Duration::ZERO, proven: 0 })
+        let (dir, padded) = (dir.to_owned(), limits.padded);
+        Ok(Self { dir, run, key, padded, tree: None, spent: Duration::ZERO, proven: 0 })
     }
 
     /// The run being proven.
@@ -224,8 +228,13 @@ impl Job {
         };
         let shard = self.run.prepare(index, &mut tree)?;
         self.tree = Some((index + 1, tree));
-        let instances = traces(&self.run.program, &shard.record, &shard.nodes, &shard.statement);
+        let mut instances =
+            traces(&self.run.program, &shard.record, &shard.nodes, &shard.statement);
         drop((shard.record, shard.nodes));
+        if self.padded {
+            instances = ShardShape::pad_to_allowed(instances)
+                .map_err(|e| WorkError::Prove(index, e.into()))?;
+        }
         self.key.prove(shard.statement, instances).map_err(|e| WorkError::Prove(index, e))
     }
 

@@ -58,7 +58,13 @@ fn rows_are_those_of_the_calls(instance: &Instance, record: &ShardRecord) {
 fn shards_stay_within_their_limits() {
     let dear = ids::ALL.into_iter().map(call_cells).max().unwrap();
     assert!(dear < 1 << 17, "a single call fits any shard");
-    let limits = ShardLimits { cycles: 1 << 20, accel_cells: 1 << 18, blocks: 300, gaps: 2000 };
+    let limits = ShardLimits {
+        cycles: 1 << 20,
+        accel_cells: 1 << 18,
+        blocks: 300,
+        gaps: 2000,
+        padded: false,
+    };
     let run = run_with(limits);
     assert!(run.shards() > 2);
     let mut tree = run.tree_at(0).unwrap();

@@ -63,8 +63,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let leaf = Leaf::new(shape, PARAMS)?;
     let circuit = timed("leaf circuit", || leaf.circuit());
     println!("leaf: {:?}, heights {:?}", circuit.size(), heights(&circuit, 4));
-    let sample =
-        CircuitVk { log_heights: heights(&circuit, 4), num_public: 24, layout: Layout::WIDE, fixed: [F::ZERO; 8] };
+    let sample = CircuitVk {
+        log_heights: heights(&circuit, 4),
+        num_public: 24,
+        layout: Layout::WIDE,
+        fixed: [F::ZERO; 8],
+    };
     let lifted = timed("lift circuit", || lift(&sample, LEAF_PARAMS));
     println!("lift: {:?}, heights {:?}", lifted.size(), heights(&lifted, 4));
     let common = timed("common heights", || common_heights(&[lifted], NODE_PARAMS))?;

@@ -99,6 +99,7 @@ impl Kind {
     /// The kind of a circuit.
     pub fn of(vk: &CircuitVk, params: Params) -> Self {
         let &CircuitVk { log_heights, num_public, layout, .. } = vk;
+        assert_eq!(num_public % 4, 0, "public values are whole wires");
         let airs = CircuitAir::all(usize::from(num_public), layout);
         let heights = log_heights.map(usize::from);
         let shape = Shape::new(&airs, airs.iter().map(lookups).collect(), &heights, params);
@@ -244,7 +245,7 @@ pub fn node(kind: &Kind) -> Circuit {
         [&left, &right].map(|child| (pair(&child.claim, 4), pair(&child.claim, 6)));
     let expected = b.select_all(batches, before, middle);
     b.assert_same(expected, begin);
-    let both = b.compress(middle, after);
+    let both = b.hash_two(middle, after);
     let end = b.select_all(batches, both, after);
     let claim = left.claim[..6].iter().copied().chain(end);
     claim.for_each(|wire| b.expose(wire));
@@ -304,14 +305,14 @@ pub fn root(kind: &Kind, members: &Members, log_program: u8) -> Circuit {
         for &wire in low.iter().chain(&high) {
             b.assert_product(absent.wire(), wire, zero.wire());
         }
-        let input = b.compress(low, high);
-        let chain = b.compress(none, input);
+        let input = b.hash_two(low, high);
+        let chain = b.hash_two(none, input);
         let own = state(chain).digest(b);
         if opened.is_empty() {
             b.assert_eq(flag.wire(), one.wire());
             end = own;
         } else {
-            let both = b.compress(end, own);
+            let both = b.hash_two(end, own);
             end = b.select_all(flag, both, end);
         }
         before = flag;
@@ -380,10 +381,10 @@ pub fn shrink_inputs(
 pub fn batch_states(program: &VerifyingKey, batches: &[[u32; 8]]) -> [Digest; 2] {
     let start = [F::ZERO; 8];
     let state = |chain| State::initial(program, chain).digest();
-    let ends = batches.iter().map(|words| {
-        state(crate::claim::compress(start, crate::claim::input_digest(words)))
-    });
-    [state(start), ends.reduce(crate::claim::compress).unwrap_or_else(|| state(start))]
+    let ends = batches
+        .iter()
+        .map(|words| state(crate::claim::hash_two(start, crate::claim::input_digest(words))));
+    [state(start), ends.reduce(crate::claim::hash_two).unwrap_or_else(|| state(start))]
 }
 
 /// The least heights of a circuit's tables (log2) with so many gates in a row.

@@ -12,7 +12,7 @@
 //! * [`Op::Value`]: a constant or a private input.
 
 use cairn_prover::bus::{EF, F};
-use p3_field::{BasedVectorSpace, PrimeCharacteristicRing};
+use p3_field::{BasedVectorSpace, PrimeCharacteristicRing, PrimeField32};
 use std::collections::HashMap;
 
 /// A wire: the index of an element of the extension field.
@@ -337,7 +337,7 @@ impl Builder {
         self.mul_add(a, b, zero)
     }
 
-    /// `a / b`. The witness generator fails if `b` is zero, and no proof exists then unless `a` is zero, too.
+    /// `a / b`. The witness generator fails if `b` is zero, and no proof exists then unless `a` is zero, too: then any quotient passes, so one of both must be known not to be zero.
     pub fn div(&mut self, a: Wire, b: Wire) -> Wire {
         let zero = self.zero();
         let (sb, sc, sd) = (self.read(b), self.read(zero), self.read(a));
@@ -553,10 +553,9 @@ impl Builder {
         core::array::from_fn(|i| self.select(bit, x[i], y[i]))
     }
 
-    /// `P(l || r)[..8]`.
-    pub fn compress(&mut self, l: [Wire; 2], r: [Wire; 2]) -> [Wire; 2] {
-        let [a, b, ..] = self.permute([l[0], l[1], r[0], r[1]]);
-        [a, b]
+    /// The digest of two blocks of eight elements, by the sponge: a truncated permutation of the two could be inverted by whoever chooses both.
+    pub fn hash_two(&mut self, l: [Wire; 2], r: [Wire; 2]) -> [Wire; 2] {
+        self.hash_packed(&[l, r])
     }
 
     /// Adds a permutation made by hand. Slots are read or defined as [`Builder::reading`] and [`Builder::defining`] made them.
@@ -586,7 +585,34 @@ impl Builder {
     }
 
     /// The circuit.
+    ///
+    /// # Panics
+    /// When a wire is not defined exactly once, or there are so many reads that multiplicities could wrap: both are faults of a circuit's author.
     pub fn finish(self) -> Circuit {
+        let mut defined = vec![0u8; self.reads.len()];
+        let mut define = |slot: &Slot| {
+            if slot.define {
+                let count = &mut defined[slot.wire.0 as usize];
+                *count = count.saturating_add(1);
+            }
+        };
+        for op in &self.ops {
+            match op {
+                Op::Value(wire, _) => define(&Slot { wire: *wire, define: true }),
+                Op::Gate(gate) => gate.slots.iter().for_each(&mut define),
+                Op::Pack(slots) => slots.iter().for_each(&mut define),
+                Op::Perm(row) => {
+                    row.ins.iter().chain(&row.outs).flatten().for_each(&mut define);
+                    if let Some((_, wire)) = row.emit {
+                        define(&Slot { wire, define: true });
+                    }
+                }
+                Op::Bits(..) => {}
+            }
+        }
+        assert!(defined.iter().all(|&count| count == 1), "every wire has one definition");
+        let reads: u64 = self.reads.iter().map(|&count| u64::from(count)).sum();
+        assert!(reads < u64::from(F::ORDER_U32), "multiplicities do not wrap");
         Circuit { ops: self.ops, public: self.public, reads: self.reads }
     }
 }

@@ -9,9 +9,7 @@ use cairn_prover::memory::{Digest, permutation};
 use cairn_prover::program::HALT_PC;
 use cairn_prover::shard::{ShardStatement, VerifyingKey};
 use p3_field::PrimeCharacteristicRing;
-use p3_symmetric::{
-    CryptographicHasher, PaddingFreeSponge, PseudoCompressionFunction, TruncatedPermutation,
-};
+use p3_symmetric::{CryptographicHasher, PaddingFreeSponge};
 
 /// A machine between two shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,15 +40,15 @@ pub enum StateError {
     Missing,
 }
 
-/// `P(l || r)[..8]`.
-pub fn compress(l: Digest, r: Digest) -> Digest {
-    TruncatedPermutation::<_, 2, 8, 16>::new(permutation().clone()).compress([l, r])
+/// The digest of two blocks: see [`Builder::hash_two`].
+pub fn hash_two(l: Digest, r: Digest) -> Digest {
+    hash(l.into_iter().chain(r))
 }
 
 /// The digest of a batch's public input, from its sixteen limbs.
 pub fn input_digest(words: &[u32; 8]) -> Digest {
     let limbs: Vec<F> = words.iter().flat_map(|&w| cairn_prover::bus::limbs(w)).collect();
-    compress(core::array::from_fn(|i| limbs[i]), core::array::from_fn(|i| limbs[8 + i]))
+    hash(limbs)
 }
 
 /// The base prover's sponge.
@@ -102,7 +100,7 @@ impl State {
         if !committed {
             return Err(StateError::Missing);
         }
-        Ok(Self::initial(vk, compress(self.chain, input)))
+        Ok(Self::initial(vk, hash_two(self.chain, input)))
     }
 }
 

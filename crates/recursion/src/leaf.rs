@@ -103,12 +103,12 @@ impl Leaf {
         b.assert_product(halt.wire(), off.wire(), zero.wire());
         let covered = b.mul_add_base(inverse, off, halt);
         b.assert_eq(covered.wire(), one.wire());
-        let digest = b.compress(low, high);
+        let digest = b.hash_two(low, high);
         let input = b.select_all(has, digest, before.input);
         let done = b.add_base(committed, has);
         let missing = b.sub_base(one, done);
         b.assert_product(halt.wire(), missing.wire(), zero.wire());
-        let chain = b.compress(before.chain, input);
+        let chain = b.hash_two(before.chain, input);
         let after = StateWires {
             pc: b.select_base(halt, program.entry, pc1),
             committed: b.select_base(halt, zero, done),

@@ -22,8 +22,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Version of the circuits' tables; part of every key.
 pub const VERSION: u32 = 2;
-/// Largest log2 height of a table.
-pub const MAX_LOG_HEIGHT: usize = 21;
+/// Largest log2 height of a table: that for which the proven bits are computed.
+pub const MAX_LOG_HEIGHT: usize = crate::security::LEAF_LOG_HEIGHT;
 /// Most public values.
 pub const MAX_PUBLIC: usize = 256;
 
@@ -244,7 +244,10 @@ pub fn verify_circuit(
     if vk.log_heights.iter().any(|&h| usize::from(h) > MAX_LOG_HEIGHT) {
         return Err(CircuitRefusal::Shape("a table is too high"));
     }
-    if usize::from(vk.num_public) > MAX_PUBLIC || proof.public.len() != usize::from(vk.num_public) {
+    if usize::from(vk.num_public) > MAX_PUBLIC
+        || !vk.num_public.is_multiple_of(4)
+        || proof.public.len() != usize::from(vk.num_public)
+    {
         return Err(CircuitRefusal::Shape("number of public values"));
     }
     if proof.proof.degree_bits != vk.log_heights.map(usize::from) {

@@ -52,6 +52,13 @@ uint256 constant HEADER_BYTES = 8 + 4 * 47;
 // No entry.
 uint256 constant NONE = 0xff;
 
+/// @dev Whether a description begins with the magic of this format.
+function isKey(uint256 key) pure returns (bool yes) {
+    assembly {
+        yes := eq(shr(192, mload(key)), 0x434149524e465031) // "CAIRNFP1"
+    }
+}
+
 /// @dev A number of the description at `key`.
 function field(uint256 key, uint256 index) pure returns (uint256 v) {
     assembly {

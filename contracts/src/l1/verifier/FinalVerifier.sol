@@ -32,11 +32,15 @@ contract FinalVerifier is IVerifier {
         for (uint256 shift = 0; shift < 256; shift += 32) {
             if ((uint256(programId_) >> shift) & 0xffffffff >= P) revert FinalProofRefused(CHECK_CANONICAL);
         }
+        if (data1 != address(0) && data1.code.length == 0) revert NotAContract(data1);
         keyDigest = keyDigest_;
         programId = programId_;
         _data0 = data0;
         _data1 = data1;
-        if (_digest(data0, data1) != keyDigest_) revert FinalProofRefused(CHECK_KEY);
+        (uint256 key, bytes32 digest) = _load(data0, data1);
+        if (digest != keyDigest_ || !isKey(key) || field(key, K_PUBLICS) != PUBLICS) {
+            revert FinalProofRefused(CHECK_KEY);
+        }
     }
 
     /// @inheritdoc IVerifier
@@ -132,7 +136,6 @@ contract FinalVerifier is IVerifier {
             t.length = 32;
             t.absorbMemory(section(key, S_SEEDS), field(key, K_SEED_BYTES));
             t.absorbCalldata(pos, 32);
-            if (field(key, K_PUBLICS) != PUBLICS) revert FinalProofRefused(CHECK_KEY);
             registers += 32 * field(key, K_REGISTER_PUBLICS);
             uint256 to = buffer + t.length;
             for (uint256 i = 0; i < PUBLICS; ++i) {
@@ -226,10 +229,6 @@ contract FinalVerifier is IVerifier {
         bytes32 digest;
         (key, digest) = _load(_data0, _data1);
         if (digest != keyDigest) revert FinalProofRefused(CHECK_KEY);
-    }
-
-    function _digest(address data0, address data1) private view returns (bytes32 digest) {
-        (, digest) = _load(data0, data1);
     }
 
     function _load(address data0, address data1) private view returns (uint256 key, bytes32 digest) {

@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, keccak256};
 use cairn_final_proof::FinalAir;
 use cairn_final_proof::FinalVk;
-use cairn_final_proof::solidity::data_code;
+use cairn_final_proof::solidity::parts;
 use revm::bytecode::Bytecode;
 use revm::context::result::ExecutionResult;
 use revm::context::{CfgEnv, Context, TxEnv};
@@ -61,7 +61,7 @@ pub enum Verdict {
 
 impl Contract {
     pub fn deploy<A: FinalAir>(key: &FinalVk<A>, program_id: B256) -> Self {
-        let code = data_code(key).unwrap();
+        let code = parts(key).unwrap();
         Self::deploy_with(&code, key.digest(), program_id).expect("the constructor accepts the key")
     }
 

@@ -41,6 +41,9 @@ pub const TABLES: [&str; 5] = ["public", "value", "pack", "alu", "perm"];
 pub const MIN_LOG_HEIGHT: usize = 3;
 
 /// Puts `(wire, limbs)` on the bus: `count` is -1 for a read, the number of reads for a definition.
+///
+/// Counts are preprocessed, so the library's bound on what a row may send says nothing here. What holds instead: a wire has one definition and fewer reads than the modulus (checked by
+/// [`crate::circuit::Builder::finish`]), so the messages of a wire cancel only if each read has the defined value.
 pub(crate) fn message<AB: InteractionBuilder<F = F>>(
     b: &mut AB,
     wire: AB::Expr,

@@ -28,7 +28,8 @@ impl Roots {
         match tree {
             Tree::Main => self.main,
             Tree::Quotient => self.quotient,
-            Tree::Fixed => self.fixed.unwrap_or(self.main),
+            // `verify` has checked that there is one where there are such columns.
+            Tree::Fixed => self.fixed.unwrap_or_else(|| unreachable!("no preprocessed commitment")),
             Tree::Permutation => self.permutation,
         }
     }
@@ -396,6 +397,7 @@ fn fold(
     let top = shape.max_height();
     let mut height = top;
     let mut folded = reduced.get(&top).copied().unwrap_or_else(|| b.zero());
+    let mut joined = 1;
     for round in rounds {
         let from = top - height;
         let bits = &place.bits[from..from + round.arity];
@@ -408,8 +410,13 @@ fn fold(
         if let Some(&joins) = reduced.get(&height) {
             let power = b.exp_power_of_2(round.beta, round.arity);
             folded = b.mul_add(power, joins, folded);
+            joined += 1;
         }
     }
+    // Those of one coefficient are zero.
+    let constant =
+        height > shape.params.log_blowup && reduced.contains_key(&shape.params.log_blowup);
+    assert_eq!(joined + usize::from(constant), reduced.len(), "every height joins the folding");
     folded
 }
 

@@ -55,7 +55,18 @@ fn opened(b: &mut Builder, challenger: &mut Challenger, width: usize) -> Vec<Wir
 }
 
 /// Writes the verifier of a proof. Private inputs are taken in the order of [`witness::inputs`].
+///
+/// # Panics
+/// When what is given does not fit the shape, or the shape is one that no verifier takes: both are faults of a circuit's author.
 pub fn verify(b: &mut Builder, shape: &Shape, given: &Given<'_>) {
+    shape.check();
+    let tables = shape.instances.iter().any(|i| i.fixed_width > 0);
+    assert_eq!(given.fixed.is_some(), tables, "preprocessed columns have a commitment");
+    assert!(
+        given.public.len() == shape.instances.len()
+            && given.public.iter().zip(&shape.instances).all(|(p, i)| p.len() == i.num_public),
+        "every instance has its public values"
+    );
     let mut challenger = Challenger::new(b);
     for &element in given.seed {
         challenger.observe(b, Cell::Base(element));

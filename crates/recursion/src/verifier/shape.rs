@@ -7,8 +7,8 @@ use p3_air::{Air, BaseAir};
 use p3_batch_stark::BatchShape;
 use p3_batch_stark::symbolic::{get_log_num_quotient_chunks_for_domain, get_symbolic_constraints};
 use p3_challenger::CanObserve;
-use p3_field::PrimeCharacteristicRing;
 use p3_field::coset::TwoAdicMultiplicativeCoset;
+use p3_field::{PrimeCharacteristicRing, TwoAdicField};
 use p3_fri::{FriShape, PcsShape, fold_schedule};
 use p3_lookup::{InteractionSymbolicBuilder, LogUpGadget, Lookups};
 
@@ -138,6 +138,26 @@ impl Shape {
         Self { instances, params }
     }
 
+    /// Checks what the native verifier refuses and a circuit cannot: above all that the folding reaches every height.
+    ///
+    /// # Panics
+    /// When no sound verifier of this shape exists.
+    pub fn check(&self) {
+        let p = &self.params;
+        assert!(p.num_queries > 0 && p.log_blowup > 0 && p.max_log_arity > 0, "parameters");
+        let last = p.log_blowup + p.log_final_poly_len;
+        for height in self.codeword_heights() {
+            assert!(height <= F::TWO_ADICITY, "a codeword is too long");
+            // A polynomial of one coefficient is checked where it is opened.
+            let constant = height == p.log_blowup;
+            assert!(height >= last || constant, "the folding does not reach a table this low");
+        }
+        assert!(
+            self.instances.iter().all(|i| i.log_chunks <= p.log_blowup),
+            "constraints of too high a degree"
+        );
+    }
+
     /// The trees and their matrices, in the order of the opening argument.
     pub fn trees(&self) -> Vec<(Tree, Vec<Matrix>)> {
         let all = || self.instances.iter().enumerate();
@@ -245,7 +265,6 @@ impl Shape {
 
 /// The trace domain of a height. Heights beyond the field's two-adicity give the largest domain there is; no verifier takes such a proof.
 pub fn domain(log_height: usize) -> TwoAdicMultiplicativeCoset<F> {
-    use p3_field::TwoAdicField;
     let log_height = log_height.min(F::TWO_ADICITY);
     TwoAdicMultiplicativeCoset::new(F::ONE, log_height)
         .unwrap_or_else(|| unreachable!("the height is within the field's two-adicity"))
