@@ -1,6 +1,6 @@
 //! Making proofs: shards to leaves, leaves to lifts, lifts to one proof a batch, batches to a final proof.
 
-use crate::circuits::{Last, ZERO, common_key, digest_bytes, kind, last, members};
+use crate::circuits::{Last, ZERO, common_key, digest_bytes, key, kind, last, members};
 use crate::{Circuits, Error, Settings, Verifier};
 use alloy_primitives::B256;
 use cairn_final_proof::prove_final;
@@ -13,7 +13,7 @@ use cairn_recursion::aggregate::{
     Join, Kind, Members, batch_states, lift, lift_inputs, node, node_inputs, root, root_inputs,
     shrink_inputs,
 };
-use cairn_recursion::air::traces;
+use cairn_recursion::air::{Layout, traces};
 use cairn_recursion::claim::State;
 use cairn_recursion::leaf::Leaf;
 use cairn_recursion::prove::{CircuitKey, CircuitProof, CircuitVk, verify_circuit};
@@ -166,7 +166,7 @@ impl Aggregator {
     fn leaf(&self, at: usize) -> Result<&(Leaf, CircuitKey), Error> {
         made(&self.leaves[at], || {
             let leaf = Leaf::new(self.settings.shapes[at].clone(), self.settings.shard)?;
-            let key = CircuitKey::new(leaf.circuit(), &[0; 5], self.settings.leaf)?;
+            let key = key(leaf.circuit(), Layout::WIDE, self.settings.leaf)?;
             Ok((leaf, expect(key, &self.circuits.leaves[at], "a leaf")?))
         })
     }
@@ -190,7 +190,7 @@ impl Aggregator {
     fn root(&self) -> Result<&CircuitKey, Error> {
         made(&self.root, || {
             let circuit = root(&self.kind, &self.members, self.settings.log_program);
-            let key = CircuitKey::new(circuit, &[0; 5], self.settings.root)?;
+            let key = key(circuit, self.settings.root_layout, self.settings.root)?;
             expect(key, &self.circuits.root, "the root")
         })
     }

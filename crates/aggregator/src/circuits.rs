@@ -4,14 +4,15 @@ use crate::{Error, Settings};
 use alloy_primitives::B256;
 use cairn_final_proof::FinalKey;
 use cairn_prover::bus::F;
+use cairn_prover::config::Params;
 use cairn_prover::memory::Digest;
 use cairn_recursion::aggregate::{
-    Kind, Members, NODE_WIRES, common_heights, lift, node, root, shrink,
+    Kind, Members, NODE_WIRES, common_heights, heights, lift, node, root, shrink,
 };
 use cairn_recursion::air::{CircuitAir, Layout};
 use cairn_recursion::circuit::Circuit;
 use cairn_recursion::leaf::Leaf;
-use cairn_recursion::prove::{CircuitKey, CircuitVk};
+use cairn_recursion::prove::{CircuitKey, CircuitVk, MAX_LOG_HEIGHT, MAX_PUBLIC};
 use p3_field::{PrimeCharacteristicRing, PrimeField32};
 use serde::{Deserialize, Serialize};
 
@@ -35,12 +36,13 @@ pub struct Circuits {
     pub last_root: B256,
 }
 
-/// A circuit in the file. The layout is always the wide one.
+/// A circuit in the file.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Entry {
     log_heights: [u8; 5],
     public_values: u16,
+    layout: Layout,
     fixed: B256,
 }
 
@@ -70,6 +72,7 @@ impl From<&CircuitVk> for Entry {
         Self {
             log_heights: vk.log_heights,
             public_values: vk.num_public,
+            layout: vk.layout,
             fixed: digest_bytes(&vk.fixed),
         }
     }
@@ -80,8 +83,15 @@ impl TryFrom<&Entry> for CircuitVk {
     fn try_from(entry: &Entry) -> Result<Self, Error> {
         let fixed = cairn_final_proof::statement::program_elements(&entry.fixed)
             .map_err(|_| Error::File("a digest is not canonical".to_owned()))?;
-        let (log_heights, num_public) = (entry.log_heights, entry.public_values);
-        Ok(Self { log_heights, num_public, layout: Layout::WIDE, fixed })
+        let &Entry { log_heights, public_values, layout, .. } = entry;
+        let sizes = log_heights.iter().all(|&h| usize::from(h) <= MAX_LOG_HEIGHT)
+            && public_values.is_multiple_of(4)
+            && usize::from(public_values) <= MAX_PUBLIC
+            && (1..=8).contains(&layout.lanes);
+        if !sizes {
+            return Err(Error::File("no circuit is of this size".to_owned()));
+        }
+        Ok(Self { log_heights, num_public: public_values, layout, fixed })
     }
 }
 
@@ -104,6 +114,12 @@ pub(crate) fn common_key(
     heights: &[u8; 5],
 ) -> Result<CircuitKey, Error> {
     Ok(CircuitKey::new(circuit, &heights.map(usize::from), settings.node)?)
+}
+
+/// The key of a leaf or root.
+pub(crate) fn key(circuit: Circuit, layout: Layout, params: Params) -> Result<CircuitKey, Error> {
+    let least = heights(&circuit, layout.lanes).map(usize::from);
+    Ok(CircuitKey::with_layout(circuit, layout, &least, params)?)
 }
 
 /// The last circuit with the final layer's key.
@@ -131,7 +147,7 @@ impl Circuits {
         let (mut leaves, mut lifted) = (Vec::new(), Vec::new());
         for shape in &settings.shapes {
             let leaf = Leaf::new(shape.clone(), settings.shard)?;
-            let vk = CircuitKey::new(leaf.circuit(), &[0; 5], settings.leaf)?.vk;
+            let vk = key(leaf.circuit(), Layout::WIDE, settings.leaf)?.vk;
             lifted.push(lift(&vk, settings.leaf));
             leaves.push(vk);
         }
@@ -144,7 +160,7 @@ impl Circuits {
         let node = common_key(settings, node(&kind), &heights)?.vk;
         let members = members(settings, &lifts, &node);
         let root = root(&kind, &members, settings.log_program);
-        let root = CircuitKey::new(root, &[0; 5], settings.root)?.vk;
+        let root = key(root, settings.root_layout, settings.root)?.vk;
         let last = last(settings, &root)?;
         let mut last_heights = [0; 5];
         for (height, air) in last_heights.iter_mut().zip(&last.key.shape().airs) {

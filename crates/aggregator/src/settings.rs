@@ -4,7 +4,7 @@ use cairn_final_proof::Params as FinalParams;
 use cairn_prover::config::{PARAMS, Params};
 use cairn_prover::shape::ShardShape;
 use cairn_recursion::air::Layout;
-use cairn_recursion::security::{LEAF_PARAMS, NODE_PARAMS, ROOT_PARAMS};
+use cairn_recursion::security::{LEAF_PARAMS, NODE_PARAMS, ROOT_LAYOUT, ROOT_PARAMS};
 
 /// Shapes and parameters. Those of real proofs are [`Settings::real`]; tests have cheap ones.
 #[derive(Clone, Debug)]
@@ -21,11 +21,13 @@ pub struct Settings {
     pub node: Params,
     /// Of roots.
     pub root: Params,
+    /// The roots' tables.
+    pub root_layout: Layout,
     /// Of the final layer.
     pub last: FinalParams,
     /// The last circuit's tables.
     pub layout: Layout,
-    /// The least heights of the last circuit's tables (log2): few different ones, far enough apart for the folding.
+    /// The least heights of the last circuit's tables (log2): all the same, so that the contract neither joins trees nor foldings.
     pub least: [usize; 5],
 }
 
@@ -39,9 +41,10 @@ impl Settings {
             leaf: LEAF_PARAMS,
             node: NODE_PARAMS,
             root: ROOT_PARAMS,
+            root_layout: ROOT_LAYOUT,
             last: cairn_final_proof::PARAMS,
             layout: Layout { lanes: 2, compact: true },
-            least: [11, 11, 11, 14, 14],
+            least: [13; 5],
         }
     }
 }

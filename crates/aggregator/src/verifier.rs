@@ -110,12 +110,12 @@ impl Verifier {
             core::array::from_fn(|i| all.iter().map(|vk| vk.log_heights[i]).max().unwrap_or(0))
         };
         let c = &self.circuits;
-        for (layer, params, heights) in [
-            ("leaf", &s.leaf, tallest(&c.leaves)),
-            ("node", &s.node, c.node.log_heights),
-            ("root", &s.root, c.root.log_heights),
+        for (layer, params, layout, heights) in [
+            ("leaf", &s.leaf, Layout::WIDE, tallest(&c.leaves)),
+            ("node", &s.node, Layout::WIDE, c.node.log_heights),
+            ("root", &s.root, c.root.layout, c.root.log_heights),
         ] {
-            let report = circuits::report(params, Layout::WIDE, &heights);
+            let report = circuits::report(params, layout, &heights);
             layers.push(LayerBits { layer, bits: report.bits, union_bits: report.union_bits });
         }
         let last = security::report(&self.vk);

@@ -5,7 +5,9 @@
 mod evm;
 
 use alloy_primitives::B256;
-use cairn_aggregator::{Aggregator, BatchProof, Circuits, Error, FinalProof, MAX_BATCHES, Settings};
+use cairn_aggregator::{
+    Aggregator, BatchProof, Circuits, Error, FinalProof, MAX_BATCHES, Settings,
+};
 use cairn_prover::config::{PARAMS, Params};
 use cairn_prover::program::Program;
 use cairn_prover::run::Run;
@@ -86,10 +88,11 @@ fn setup() -> &'static Setup {
             shard: CHEAP,
             leaf: CHEAP,
             node: CHEAP,
-            root: Params { log_blowup: 2, log_final_poly_len: 2, ..CHEAP },
+            root: Params { log_blowup: 3, log_final_poly_len: 2, ..CHEAP },
+            root_layout: Layout { lanes: 4, compact: true },
             last: LAST,
             layout: Layout { lanes: 2, compact: true },
-            least: [8, 8, 8, 11, 11],
+            least: [11; 5],
         };
         let circuits = Circuits::build(&settings).unwrap();
         assert_eq!(Circuits::from_json(&circuits.to_json().unwrap()).unwrap(), circuits);

@@ -63,9 +63,9 @@ pub struct Params {
 
 /// The parameters of final proofs: at least 100 proven bits at heights up to 2^14 ([`crate::security`] computes it).
 pub const PARAMS: Params = Params {
-    log_blowup: 6,
-    num_queries: 28,
-    log_final_poly_len: 8,
+    log_blowup: 7,
+    num_queries: 23,
+    log_final_poly_len: 7,
     max_log_arity: 3,
     lookup_pow: 0,
     ood_pow: 0,

@@ -387,12 +387,13 @@ pub fn batch_states(program: &VerifyingKey, batches: &[[u32; 8]]) -> [Digest; 2]
     [state(start), ends.reduce(crate::claim::hash_two).unwrap_or_else(|| state(start))]
 }
 
-/// The least heights of a circuit's tables (log2) with so many gates in a row.
+/// The heights of a circuit's tables (log2) with so many gates in a row. The three small tables have one: each further height costs whoever verifies the proof more than their cells cost.
 pub fn heights(circuit: &Circuit, lanes: u8) -> [u8; 5] {
     let size = circuit.size();
+    let height = |rows: usize| log_height(rows, 0) as u8;
+    let small = height(circuit.public.len().max(size.values).max(size.packs));
     let gates = size.gates.div_ceil(usize::from(lanes));
-    let rows = [circuit.public.len(), size.values, size.packs, gates, size.perms];
-    rows.map(|rows| log_height(rows, 0) as u8)
+    [small, small, small, height(gates), height(size.perms)]
 }
 
 /// The common heights of lifts and nodes: such that every lift fits, and the node that verifies circuits of these heights fits itself.

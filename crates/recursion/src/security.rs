@@ -43,16 +43,18 @@ pub const NODE_PARAMS: Params = Params {
 pub const NODE_LOG_HEIGHT: usize = 18;
 /// Parameters of roots: few queries, since the last circuit verifies them and must be small.
 pub const ROOT_PARAMS: Params = Params {
-    log_blowup: 4,
-    num_queries: 41,
+    log_blowup: 6,
+    num_queries: 28,
     log_final_poly_len: 3,
     max_log_arity: 3,
-    lookup_pow: 8,
-    ood_pow: 8,
-    batch_pow: 24,
-    commit_pow: 18,
+    lookup_pow: 10,
+    ood_pow: 10,
+    batch_pow: 26,
+    commit_pow: 20,
     query_pow: 22,
 };
+/// The layout of roots' tables: a high blowup affords constraints of a high degree.
+pub const ROOT_LAYOUT: Layout = Layout { lanes: 4, compact: true };
 /// The tallest table of a root (log2).
 pub const ROOT_LOG_HEIGHT: usize = 15;
 

@@ -6,12 +6,12 @@ use cairn_recursion::security::*;
 
 #[test]
 fn every_layer_has_a_hundred_proven_bits() {
-    for (params, height) in [
-        (LEAF_PARAMS, LEAF_LOG_HEIGHT),
-        (NODE_PARAMS, NODE_LOG_HEIGHT),
-        (ROOT_PARAMS, ROOT_LOG_HEIGHT),
+    for (params, layout, height) in [
+        (LEAF_PARAMS, Layout::WIDE, LEAF_LOG_HEIGHT),
+        (NODE_PARAMS, Layout::WIDE, NODE_LOG_HEIGHT),
+        (ROOT_PARAMS, ROOT_LAYOUT, ROOT_LOG_HEIGHT),
     ] {
-        let report = report(&params, Layout::WIDE, &[height as u8; 5]);
+        let report = report(&params, layout, &[height as u8; 5]);
         eprintln!("{report:#?}");
         assert!(report.bits >= 100.0 && report.union_bits >= 100.0, "{report:#?}");
     }
@@ -19,8 +19,10 @@ fn every_layer_has_a_hundred_proven_bits() {
 
 #[test]
 fn fewer_queries_are_noticed() {
-    let bits = |params: Params, height| report(&params, Layout::WIDE, &[height as u8; 5]).bits;
-    assert!(bits(Params { num_queries: 80, ..NODE_PARAMS }, NODE_LOG_HEIGHT) < 100.0);
-    assert!(bits(Params { num_queries: 36, ..ROOT_PARAMS }, ROOT_LOG_HEIGHT) < 100.0);
-    assert!(bits(Params { batch_pow: 0, ..ROOT_PARAMS }, ROOT_LOG_HEIGHT) < 100.0);
+    let node = Params { num_queries: 80, ..NODE_PARAMS };
+    assert!(report(&node, Layout::WIDE, &[NODE_LOG_HEIGHT as u8; 5]).bits < 100.0);
+    let few = Params { num_queries: 24, ..ROOT_PARAMS };
+    for root in [few, Params { batch_pow: 0, ..ROOT_PARAMS }] {
+        assert!(report(&root, ROOT_LAYOUT, &[ROOT_LOG_HEIGHT as u8; 5]).bits < 100.0);
+    }
 }

@@ -3,7 +3,7 @@
 //! The circuit folds every query itself; what a proof leaves out because a verifier can compute it (pruned Merkle paths, the queried value of each folding round) is computed here by the
 //! functions of the native verifier.
 
-use super::shape::{Shape, Tree, domain};
+use super::shape::{Matrix, Shape, Tree, domain};
 use cairn_prover::bus::{EF, F};
 use cairn_prover::config::{ChallengeMmcs, Challenger, Commitment, InnerProof, ValMmcs};
 use cairn_prover::memory::{Digest, permutation};
@@ -13,11 +13,14 @@ use p3_commit::{CommitmentWithOpeningPoints, MatrixOpening, PointOpening};
 use p3_field::coset::TwoAdicMultiplicativeCoset;
 use p3_field::{BasedVectorSpace, PrimeCharacteristicRing};
 use p3_fri::verifier::{fold_query, open_inputs};
-use p3_fri::{FriShape, PcsVerifierTranscript, TwoAdicFriFolding, VerifierTranscript};
+use p3_fri::{
+    BatchMultiOpening, FriShape, PcsVerifierTranscript, TwoAdicFriFolding, VerifierTranscript,
+};
 use p3_lookup::LogUpGadget;
 use p3_matrix::Dimensions;
 use p3_merkle_tree::PrunedMerklePaths;
 use p3_symmetric::{PaddingFreeSponge, TruncatedPermutation};
+use rayon::prelude::*;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -313,20 +316,24 @@ fn replay(
 
     // The queries' part.
     let top = shape.max_height();
-    let mut trees = Vec::new();
     if fri.input_openings.len() != drawn.claims.len() {
         return Err(refuse("number of trees"));
     }
-    for ((_, matrices), opening) in shape.trees().iter().zip(&fri.input_openings) {
+    let all = shape.trees();
+    let restore = |((_, matrices), opening): (&(Tree, Vec<Matrix>), &InputOpening)| {
         let dimensions: Vec<Dimensions> = matrices
             .iter()
             .map(|m| Dimensions { width: m.width, height: 1 << (m.log_height + params.log_blowup) })
             .collect();
         let tallest = matrices.iter().map(|m| m.log_height + params.log_blowup).max().unwrap_or(0);
         let indices: Vec<usize> = drawn.indices.iter().map(|i| i >> (top - tallest)).collect();
-        trees.push(paths(&dimensions, &indices, &opening.opened_values, &opening.opening_proof)?);
-    }
-    let rounds = rounds(shape, proof, &drawn)?;
+        paths(&dimensions, &indices, &opening.opened_values, &opening.opening_proof)
+    };
+    let (trees, rounds) = rayon::join(
+        || -> Result<Vec<_>, _> { all.par_iter().zip(&fri.input_openings).map(restore).collect() },
+        || rounds(shape, proof, &drawn),
+    );
+    let (trees, rounds) = (trees?, rounds?);
     for query in 0..drawn.indices.len() {
         for (((_, matrices), opening), siblings) in
             shape.trees().iter().zip(&fri.input_openings).zip(&trees)
@@ -353,6 +360,9 @@ fn replay(
     }
     Ok(inputs.0)
 }
+
+/// One tree's openings of all queries.
+type InputOpening = BatchMultiOpening<F, ValMmcs>;
 
 /// Every folding round's rows and paths, by query.
 type Rounds = Vec<(Vec<Vec<EF>>, Vec<Vec<Digest>>)>;
