@@ -20,11 +20,23 @@ use std::time::Instant;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
+/// Processor seconds of this process so far, over all threads.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // User and system time are the 14th and 15th field, in hundredths; the second may hold spaces.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(11).take(2).filter_map(|x| x.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
 fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
-    let start = Instant::now();
+    let (start, cpu) = (Instant::now(), cpu_seconds());
     let value = work();
-    let rss = cairn_prover::bench::peak_rss_mib();
-    println!("{what}: {:.2} s ({rss:.0} MiB at most so far)", start.elapsed().as_secs_f64());
+    println!(
+        "{what}: {:.2} s, {:.2} of processors ({:.0} MiB at most so far)",
+        start.elapsed().as_secs_f64(),
+        cpu_seconds() - cpu,
+        cairn_prover::bench::peak_rss_mib()
+    );
     value
 }
 
@@ -92,10 +104,10 @@ fn main() -> Outcome<()> {
     let mut batches = Vec::new();
     for path in &args {
         let proof = timed("base proof", || execution(&program, &key, &std::fs::read(path)?))?;
-        let mut last = Instant::now();
+        let mut last = cpu_seconds();
         let mut progress = |done: usize, of: usize| {
-            println!("  {done} of {of}: {:.2} s", last.elapsed().as_secs_f64());
-            last = Instant::now();
+            println!("  {done} of {of}: {:.2} s of processors", cpu_seconds() - last);
+            last = cpu_seconds();
         };
         batches.push(timed("wrapping", || aggregator.wrap_batch(&proof, None, &mut progress))?);
     }

@@ -43,14 +43,14 @@ pub const NODE_PARAMS: Params = Params {
 pub const NODE_LOG_HEIGHT: usize = 18;
 /// Parameters of roots: few queries, since the last circuit verifies them and must be small.
 pub const ROOT_PARAMS: Params = Params {
-    log_blowup: 6,
-    num_queries: 28,
-    log_final_poly_len: 3,
+    log_blowup: 5,
+    num_queries: 33,
+    log_final_poly_len: 5,
     max_log_arity: 3,
     lookup_pow: 10,
     ood_pow: 10,
-    batch_pow: 26,
-    commit_pow: 20,
+    batch_pow: 25,
+    commit_pow: 19,
     query_pow: 22,
 };
 /// The layout of roots' tables: a high blowup affords constraints of a high degree.

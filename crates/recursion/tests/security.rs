@@ -21,7 +21,7 @@ fn every_layer_has_a_hundred_proven_bits() {
 fn fewer_queries_are_noticed() {
     let node = Params { num_queries: 80, ..NODE_PARAMS };
     assert!(report(&node, Layout::WIDE, &[NODE_LOG_HEIGHT as u8; 5]).bits < 100.0);
-    let few = Params { num_queries: 24, ..ROOT_PARAMS };
+    let few = Params { num_queries: 29, ..ROOT_PARAMS };
     for root in [few, Params { batch_pow: 0, ..ROOT_PARAMS }] {
         assert!(report(&root, ROOT_LAYOUT, &[ROOT_LOG_HEIGHT as u8; 5]).bits < 100.0);
     }
