@@ -400,6 +400,50 @@ mod tests {
         (cycles, cost, end)
     }
 
+    /// However often one call is made, the chips that serve it have room for what was made before the shard ended.
+    #[test]
+    fn calls_end_a_shard_before_its_chips_are_full() {
+        let all = Chip::all(None);
+        for id in cairn_accel::ids::ALL {
+            let (mut room, blocks, mut calls) = (Room::new(), Blocks::new(true), 0);
+            while !room.full && calls < 1 << 20 {
+                room.call(id);
+                room.memory(0, &blocks);
+                calls += 1;
+            }
+            for chip in all.iter().filter(|c| matches!(c, Chip::Block(_) | Chip::Accel(_))) {
+                let rows = chip.rows_per_call(id);
+                assert!(calls * rows <= crate::shape::most_rows(chip), "{} of {id}", chip.name());
+                assert!(rows == 0 || room.full, "{} never ends a shard", chip.name());
+            }
+        }
+    }
+
+    /// Memory that is touched all over the place needs the most nodes and permutations.
+    #[test]
+    fn memory_ends_a_shard_before_its_tables_are_full() {
+        let most = |name: &str| {
+            let all = Chip::all(None);
+            all.iter().find(|c| c.name() == name).map_or(0, crate::shape::most_rows)
+        };
+        for stride in [32u32, 4096, 1 << 20, (1 << 24) + 32] {
+            let (mut room, mut blocks) = (Room::new(), Blocks::new(true));
+            let mut addr = 0u32;
+            while !room.full {
+                // A step touches this much at most.
+                for _ in 0..MOST_ACCESSES {
+                    addr = addr.wrapping_add(stride) % (ADDR_SPACE_WORDS * 4);
+                    blocks.touch(addr);
+                }
+                addr += 32;
+                room.memory(0, &blocks);
+            }
+            let (blocks, nodes) = (blocks.count + REGISTER_BLOCKS, blocks.nodes);
+            assert!(blocks <= most("boundary") && nodes <= most("merkle"), "{blocks} {nodes}");
+            assert!(2 * (blocks + nodes) <= most("poseidon2"), "{blocks} {nodes}");
+        }
+    }
+
     #[test]
     fn shards_end_where_their_traces_are_full() {
         let most = 3 << 17;

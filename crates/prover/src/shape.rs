@@ -54,7 +54,7 @@ pub const SIZES: usize = 3;
 /// Few different heights: each one costs a circuit that verifies the shard a Merkle join in every tree and a folding round in every query.
 const HEIGHTS: [(&str, [u8; SIZES]); 24] = [
     ("poseidon2", [14, 14, 15]),
-    ("boundary", [14, 14, 13]),
+    ("boundary", [14, 14, 15]),
     ("merkle", [14, 14, 15]),
     ("gap", [16, 17, 18]),
     ("add", [18, 18, 19]),
@@ -79,7 +79,8 @@ const HEIGHTS: [(&str, [u8; SIZES]); 24] = [
     ("u256_add", [11, 12, 13]),
 ];
 /// Chips that few shards have: they are in a shape of their own, which is otherwise the largest.
-const RARE_HEIGHTS: [(&str, u8); 3] = [("u256_mul", 10), ("sha256_call", 9), ("sha256_step", 14)];
+const RARE_HEIGHTS: [(&str, u8); 4] =
+    [("poseidon2_permute", 13), ("u256_mul", 13), ("sha256_call", 13), ("sha256_step", 13)];
 
 /// log2 height of a chip in an allowed shape; none if the shape is without it. `rare` adds what few shards have.
 fn allowed_height(chip: &Chip, log_program: u8, size: usize, rare: bool) -> Option<u8> {

@@ -271,7 +271,7 @@ pub fn node_inputs(
 }
 
 /// The circuit that opens a proof of one or several whole batches: its public values are the digest of the program, the number of batches, and the sixteen limbs of each one's public input. The list
-/// of allowed circuits is part of it.
+/// of allowed circuits is part of it. Limbs are bound by their hash, not by their range: whoever reads them must have numbers of 16 bits to compare with, as the contract has.
 pub fn root(kind: &Kind, members: &Members, log_program: u8) -> Circuit {
     let mut b = Builder::new();
     let b = &mut b;
