@@ -3,13 +3,15 @@
 use cairn_primitives::L2ToL1Log;
 use cairn_primitives::batch::{BatchStatus, StoredBatchInfo};
 use cairn_primitives::da::{BlobBytes, DaMode, to_blobs};
-use redb::{ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{
+    ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
+};
 use tokio::sync::watch;
 
 use crate::db::{Storage, decode, encode};
 use crate::error::{Result, StorageError};
 use crate::model::{BatchRecord, L1Tx, ProvingRecord, SettlementRecord};
-use crate::tree::{TreeWrites, write_tree};
+use crate::tree::{TreeWrites, write_tree, write_undo};
 
 const BATCHES: TableDefinition<u64, &[u8]> = TableDefinition::new("batches");
 const BATCH_BY_LAST_BLOCK: TableDefinition<u64, u64> = TableDefinition::new("batch_by_last_block");
@@ -155,7 +157,8 @@ impl Storage {
         check_order("first block of a batch", first, heads.last_sealed_block + 1)?;
         check_size("witness", batch.witness.len(), MAX_WITNESS)?;
         let txn = self.inner.batches.begin_write()?;
-        write_tree(&txn, &batch.tree)?;
+        let undo = write_tree(&txn, &batch.tree)?;
+        write_undo(&txn, number, &undo)?;
         txn.open_table(BATCHES)?.insert(number, &encode(&batch.record)?[..])?;
         txn.open_table(BATCH_BY_LAST_BLOCK)?.insert(last, number)?;
         txn.open_table(PUBDATA)?.insert(number, batch.pubdata)?;
@@ -438,6 +441,20 @@ fn check_size(what: &'static str, size: usize, limit: usize) -> Result<()> {
 fn read_batch(table: &impl ReadableTable<u64, &'static [u8]>, number: u64) -> Result<BatchRecord> {
     let row = table.get(number)?.ok_or(StorageError::UnknownBatch(number))?;
     decode(row.value())
+}
+
+/// Number of the last batch; 0 when there is only genesis.
+pub(crate) fn newest_batch(txn: &ReadTransaction) -> Result<u64> {
+    Ok(txn.open_table(BATCHES)?.last()?.map_or(0, |(number, _)| number.value()))
+}
+
+/// What L1 keeps of a batch, genesis included.
+pub(crate) fn read_info(txn: &ReadTransaction, batch: u64) -> Result<Option<StoredBatchInfo>> {
+    if batch == 0 {
+        return txn.open_table(GENESIS)?.get(0)?.map(|v| decode(v.value())).transpose();
+    }
+    let record = txn.open_table(BATCHES)?.get(batch)?;
+    record.map(|v| Ok(decode::<BatchRecord>(v.value())?.info)).transpose()
 }
 
 fn read_settlement(

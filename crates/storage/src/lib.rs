@@ -32,4 +32,4 @@ pub use model::{
 };
 pub use recovery::RecoveredChain;
 pub use state_view::StateSnapshot;
-pub use tree::{BatchTree, TreeWrites};
+pub use tree::{BatchTree, KEPT_TREES, TreeWrites};

@@ -19,7 +19,9 @@ use cairn_rpc::{BlockRef, CallPurpose, CallRequest, Chain, ChainError, Log, ZkCh
 use cairn_state::{Key, Tree, TreeReader};
 use cairn_stf::simulate::EstimateError;
 use cairn_stf::{AccountOverride, BlockExecutor, Simulator, StateOverrides};
-use cairn_storage::{BatchRecord, BlockRecord, ProvingRecord, ReceiptRecord, SettlementRecord};
+use cairn_storage::{
+    BatchRecord, BlockRecord, KEPT_TREES, ProvingRecord, ReceiptRecord, SettlementRecord,
+};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
@@ -530,19 +532,19 @@ impl ZkChain for L2Rpc {
         keys: Vec<B256>,
         batch: u64,
     ) -> Result<Option<Vec<StorageProof>>> {
-        let sealed = self.shared().storage.batch_heads().sealed;
-        if batch > sealed {
+        let storage = &self.shared().storage;
+        if batch > storage.batch_heads().sealed {
             return Ok(None);
-        }
-        if batch < sealed {
-            return Err(ChainError::Unsupported(format!(
-                "the state tree is kept for the last sealed batch ({sealed}) only"
-            )));
         }
         if keys.len() > MAX_PROOF_KEYS {
             return Err(ChainError::LimitExceeded(format!("more than {MAX_PROOF_KEYS} keys")));
         }
-        let tree = Tree::new(self.shared().storage.tree().map_err(internal)?);
+        let tree = storage.tree_at(batch).map_err(internal)?.ok_or_else(|| {
+            ChainError::Unsupported(format!(
+                "the state tree of batch {batch} is not kept any more: at most {KEPT_TREES} batches back, fewer when they changed much"
+            ))
+        })?;
+        let tree = Tree::new(tree);
         keys.iter().map(|key| slot_proof(&tree, address, key)).collect::<Result<_>>().map(Some)
     }
 

@@ -276,3 +276,48 @@ async fn time_and_mining() {
     assert!(matches!(&e, ChainError::Unsupported(why) if why.contains("Deposit from L1")), "{e}");
     sealed(&sequencer).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn storage_proofs_of_older_batches_are_what_they_were() {
+    let dir = tempfile::tempdir().unwrap();
+    let sequencer = start(dir.path(), config());
+    let chain = rpc(&sequencer);
+    let contract = deploy(&chain).await;
+    let keys = || vec![B256::ZERO, B256::repeat_byte(9)];
+    let mut kept = vec![chain.storage_proof(contract, keys(), 0).unwrap().unwrap()];
+    for round in 1..=4u8 {
+        let nonce = chain.pending_nonce(key(0).address()).unwrap();
+        let set = Tx::new(nonce).call(contract, vec![round; 32]).sign(&key(0));
+        // A leaf of its own, so that older trees lack leaves that this one links to.
+        let mut pay = Tx::new(nonce + 1);
+        pay.0.to = Address::repeat_byte(round).into();
+        let pay = pay.sign(&key(0));
+        for (hash, raw) in [set, pay] {
+            chain.submit(raw).await.unwrap();
+            included(sequencer.storage(), hash).await;
+        }
+        let batch = sealed(&sequencer).await;
+        assert_eq!(batch, u64::from(round));
+        let proof = chain.storage_proof(contract, keys(), batch).unwrap().unwrap();
+        assert_eq!(proof[0].value, B256::repeat_byte(round));
+        kept.push(proof);
+    }
+    for (batch, was) in kept.iter().enumerate() {
+        let now = chain.storage_proof(contract, keys(), batch as u64).unwrap().unwrap();
+        assert_eq!(now, *was, "batch {batch}");
+        let tree = sequencer.storage().tree_at(batch as u64).unwrap().unwrap();
+        let mut hash = cairn_state::TreeReader::leaf(&tree, now[1].index).unwrap().unwrap().hash();
+        for (level, sibling) in now[1].proof.iter().enumerate() {
+            let sibling = cairn_state::Digest::from_bytes(&sibling.0).unwrap();
+            let (left, right) = match now[1].index >> level & 1 {
+                0 => (hash, sibling),
+                _ => (sibling, hash),
+            };
+            hash = cairn_state::digest::compress(&left, &right);
+        }
+        let root = sequencer.storage().batch_info(batch as u64).unwrap().stateRoot;
+        assert_eq!(hash.to_b256(), root, "batch {batch}");
+    }
+    assert!(kept.windows(2).all(|pair| pair[0] != pair[1]));
+    assert_eq!(chain.storage_proof(contract, keys(), 5).unwrap(), None);
+}
