@@ -20,6 +20,9 @@ pub enum BlobsError {
     /// The KZG library refused.
     #[error("KZG: {0}")]
     Kzg(#[from] c_kzg::Error),
+    /// The thread for it cannot be had, or died.
+    #[error("the thread that works on blobs: {0}")]
+    Thread(String),
     /// The batch claims other blobs than its pubdata gives.
     #[error(
         "the batch claims {claimed} blobs, its pubdata gives {given}, or their commitments or values differ"
@@ -30,6 +33,48 @@ pub enum BlobsError {
         /// From its pubdata.
         given: usize,
     },
+}
+
+/// A batch's blobs with all that L1 asks about them.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The batch.
+    pub batch: SealedBatch,
+    /// What travels with the commit.
+    pub sidecar: BlobTransactionSidecarEip7594,
+    /// See [`blob_da_input`].
+    pub da_input: Bytes,
+}
+
+/// How much less of the processor than the node's other threads the one gets that works on blobs (as `nice` counts).
+const NICENESS: i32 = 10;
+
+/// Makes what L1 asks about a batch's blobs. A blob is about a second of work, so it is done on a thread of its own, behind everything that somebody waits for.
+///
+/// # Errors
+/// See [`sidecar`] and [`blob_da_input`]; [`BlobsError::Thread`].
+pub async fn prepare(batch: SealedBatch) -> Result<Prepared, BlobsError> {
+    let (done, prepared) = tokio::sync::oneshot::channel();
+    let work = move || {
+        lower_priority();
+        let prepare = || {
+            let sidecar = sidecar(&batch)?;
+            let da_input = blob_da_input(&batch, &sidecar)?;
+            Ok(Prepared { batch, sidecar, da_input })
+        };
+        // Nobody waits any more when settlement was stopped.
+        let _ = done.send(prepare());
+    };
+    let thread = std::thread::Builder::new().name("blobs".into()).spawn(work);
+    thread.map_err(|e| BlobsError::Thread(e.to_string()))?;
+    prepared.await.map_err(|e| BlobsError::Thread(e.to_string()))?
+}
+
+fn lower_priority() {
+    // SAFETY: a plain system call about the calling thread; where it fails, the priority stays as it was.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS);
+    }
 }
 
 /// Without precomputed tables: they take seconds to make and a node makes a proof now and then.

@@ -240,7 +240,7 @@ impl Settler {
         }
         let first = at.committed + 1;
         let prev = self.stored(at.committed)?.into();
-        let (batches, sidecar) = self.commit_group(first, newest)?;
+        let (batches, sidecar) = self.commit_group(first, newest).await?;
         let last = first + batches.len() as u64 - 1;
         let call = ZKChain::commitBatchesCall { prev, batches };
         let mut send = Send::call(format!("commit of batches {first}..={last}"), self.chain, call);
@@ -252,7 +252,7 @@ impl Settler {
     }
 
     /// Batches that travel in one commit: blobs alone, calldata together.
-    fn commit_group(
+    async fn commit_group(
         &self,
         first: u64,
         newest: u64,
@@ -266,10 +266,10 @@ impl Settler {
             bytes += batch.pubdata.len();
             match batch.da_mode {
                 DaMode::Blobs if group.is_empty() => {
-                    let sidecar = blobs::sidecar(&batch)?;
-                    let da_input = blobs::blob_da_input(&batch, &sidecar)?;
-                    let info = commit_info(&batch, da_input);
-                    return Ok((vec![info], Some(BlobTransactionSidecarVariant::Eip7594(sidecar))));
+                    let made = blobs::prepare(batch).await?;
+                    let info = commit_info(&made.batch, made.da_input);
+                    let sidecar = BlobTransactionSidecarVariant::Eip7594(made.sidecar);
+                    return Ok((vec![info], Some(sidecar)));
                 }
                 DaMode::Blobs => break,
                 DaMode::Calldata | DaMode::External => {

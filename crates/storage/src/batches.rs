@@ -3,9 +3,7 @@
 use cairn_primitives::L2ToL1Log;
 use cairn_primitives::batch::{BatchStatus, StoredBatchInfo};
 use cairn_primitives::da::{BlobBytes, DaMode, to_blobs};
-use redb::{
-    ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
-};
+use redb::{ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use tokio::sync::watch;
 
 use crate::db::{Storage, decode, encode};

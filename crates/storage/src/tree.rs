@@ -118,9 +118,8 @@ impl Past {
     fn note(&mut self, undo: Undo) -> Result<()> {
         let cut = |_| StorageError::corrupt("the record of a tree's changes");
         for (index, old) in undo.leaves {
-            let old = (!old.is_empty())
-                .then(|| read_leaf(&old.try_into().map_err(cut)?))
-                .transpose()?;
+            let old =
+                (!old.is_empty()).then(|| read_leaf(&old.try_into().map_err(cut)?)).transpose()?;
             self.leaves.insert(index, old);
         }
         for (key, old) in undo.nodes {

@@ -4,7 +4,7 @@ use alloy_primitives::{Address, B256, U256};
 use cairn_settlement::{bindings::ZKChain, l1::L1};
 use serde_json::json;
 
-use crate::world::{Up, ask, free_port, pay, start_l1, until};
+use crate::world::{Up, ask, cairn, free_port, pay, start_l1, until};
 
 /// Batches (committed, proven, executed) as L1 counts them.
 pub async fn counters(l1: &L1, chain: Address) -> [u64; 3] {
@@ -66,6 +66,14 @@ async fn settlement_goes_on_after_a_kill_at_each_step() {
             assert_eq!(receipt["status"], "0x1", "batch {batch}: {field} {details}");
         }
     }
+    up.process.kill();
+    // Dropped at a start after the batch was final.
+    let out = dir.path().join("witness");
+    let mut witness = cairn();
+    witness.args(["witness", "--number", "1", "--data-dir"]).arg(&data).arg("--out").arg(&out);
+    let refused = witness.output().unwrap();
+    let errors = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && errors.contains("dropped"), "{errors}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
