@@ -130,16 +130,6 @@ pub(crate) fn queue(
     Ok((BatchSender { sender, load }, batcher))
 }
 
-/// How much less of the processor than the threads that answer clients the batcher gets (as `nice` counts): nobody waits for a batch to be sealed.
-const NICENESS: i32 = 5;
-
-fn lower_priority() {
-    // SAFETY: a plain system call about the calling thread; where it fails, the priority stays as it was.
-    unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS);
-    }
-}
-
 pub(crate) struct Batcher {
     shared: Arc<Shared>,
     receiver: Receiver<OpenBatch>,
@@ -150,7 +140,6 @@ pub(crate) struct Batcher {
 
 impl Batcher {
     pub(crate) fn run(self) {
-        lower_priority();
         if let Err(e) = self.catch_up().and_then(|()| self.follow()) {
             self.shared.halt(&e);
         }

@@ -46,17 +46,14 @@ pub struct Prepared {
     pub da_input: Bytes,
 }
 
-/// How much less of the processor than the node's other threads the one gets that works on blobs (as `nice` counts).
-const NICENESS: i32 = 10;
-
-/// Makes what L1 asks about a batch's blobs. A blob is about a second of work, so it is done on a thread of its own, behind everything that somebody waits for.
+/// Makes what L1 asks about a batch's blobs. A blob is about a second of work, so it is done on a thread of its own: the
+/// runtime's few answer clients.
 ///
 /// # Errors
 /// See [`sidecar`] and [`blob_da_input`]; [`BlobsError::Thread`].
 pub async fn prepare(batch: SealedBatch) -> Result<Prepared, BlobsError> {
     let (done, prepared) = tokio::sync::oneshot::channel();
     let work = move || {
-        lower_priority();
         let prepare = || {
             let sidecar = sidecar(&batch)?;
             let da_input = blob_da_input(&batch, &sidecar)?;
@@ -68,13 +65,6 @@ pub async fn prepare(batch: SealedBatch) -> Result<Prepared, BlobsError> {
     let thread = std::thread::Builder::new().name("blobs".into()).spawn(work);
     thread.map_err(|e| BlobsError::Thread(e.to_string()))?;
     prepared.await.map_err(|e| BlobsError::Thread(e.to_string()))?
-}
-
-fn lower_priority() {
-    // SAFETY: a plain system call about the calling thread; where it fails, the priority stays as it was.
-    unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS);
-    }
 }
 
 /// Without precomputed tables: they take seconds to make and a node makes a proof now and then.

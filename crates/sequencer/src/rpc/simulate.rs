@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use alloy_primitives::map::{AddressMap, B256Map, HashMap};
+use alloy_primitives::map::{AddressMap, AddressSet, B256Map, HashMap};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy_rpc_types::BlockOverrides as RpcBlockOverrides;
 use alloy_rpc_types::state::{AccountOverride as RpcAccountOverride, StateOverride};
@@ -44,6 +44,8 @@ pub(crate) struct Overlay {
     accounts: AddressMap<AccountState>,
     slots: HashMap<(Address, U256), U256>,
     codes: B256Map<Bytecode>,
+    /// Accounts of whose storage only `slots` counts.
+    replaced: AddressSet,
 }
 
 impl Overlay {
@@ -53,7 +55,29 @@ impl Overlay {
             accounts: AddressMap::default(),
             slots: HashMap::default(),
             codes: B256Map::default(),
+            replaced: AddressSet::default(),
         }
+    }
+
+    /// What a call with these overrides finds.
+    fn pretend(&mut self, overrides: &StateOverrides) -> Result<()> {
+        for (address, o) in overrides {
+            let mut account = self.account(*address).map_err(internal)?.unwrap_or_default();
+            account.balance = o.balance.map_or(account.balance, |b| b.saturating_to());
+            account.nonce = o.nonce.unwrap_or(account.nonce);
+            if let Some(code) = &o.code {
+                account.code_hash = if code.is_empty() { KECCAK_EMPTY } else { code.hash_slow() };
+                self.codes.insert(account.code_hash, code.clone());
+            }
+            self.accounts.insert(*address, account);
+            if o.state.is_some() {
+                self.replaced.insert(*address);
+            }
+            for (slot, value) in o.state.iter().chain(&o.state_diff).flatten() {
+                self.slots.insert((*address, *slot), *value);
+            }
+        }
+        Ok(())
     }
 
     fn apply(&mut self, changes: &StateChanges) {
@@ -81,6 +105,7 @@ impl StateReader for Overlay {
     fn storage(&self, address: Address, slot: U256) -> Result<U256, StateError> {
         match self.slots.get(&(address, slot)) {
             Some(v) => Ok(*v),
+            None if self.replaced.contains(&address) => Ok(U256::ZERO),
             None => StateReader::storage(&self.base, address, slot),
         }
     }
@@ -331,6 +356,8 @@ impl L2Rpc {
             return Err(internal("a traced call has an inspector"));
         };
         let inspector: &mut RpcInspector = inspector;
+        let mut before = Overlay::new(self.snapshot(number)?);
+        before.pretend(&state)?;
         let mut simulator =
             Simulator::with_inspector(env, self.snapshot(number)?, state, block, inspector);
         simulator.keep_changes = true;
@@ -341,7 +368,6 @@ impl L2Rpc {
         let state = evm.ctx.journal_mut().inner.state.clone();
         drop(simulator);
         let result = ResultAndState { result: Outcome::from(result).into_revm(), state };
-        let before = Overlay::new(self.snapshot(number)?);
         // There is one transaction, so whether to go on does not matter.
         let _ = tracer.finish(&traced, &tx_env, &block_env, &result, &before)?;
         Ok(CallOutcome { result: result.result, gas_used })

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_rpc_types::state::AccountOverride;
 use alloy_sol_types::SolValue;
 use cairn_primitives::l2_to_l1::chain_batch_root;
 use cairn_rpc::chain::RpcInspector;
@@ -153,6 +154,17 @@ async fn traces_show_what_happened() {
     chain.replay(cairn_rpc::ReplayTarget::Transaction(hashes[1]), &mut one).unwrap();
     assert_eq!(one.before.last(), Some(&word(1)));
     assert_eq!(one.before.len(), 2);
+    // A traced call's overrides belong to the state before it.
+    let mut request = call(contract, vec![9; 32], block);
+    let pretended = AccountOverride {
+        balance: Some(U256::from(7)),
+        state: Some(std::iter::once((B256::ZERO, word(5).into())).collect()),
+        ..AccountOverride::default()
+    };
+    request.state_overrides = Some(std::iter::once((contract, pretended)).collect());
+    let mut seen = Collect::default();
+    chain.call(request, Some(&mut seen)).unwrap();
+    assert_eq!((seen.balances, seen.before), (vec![U256::from(7)], vec![word(5)]));
 }
 
 fn word(byte: u8) -> U256 {
@@ -164,6 +176,7 @@ fn word(byte: u8) -> U256 {
 struct Collect {
     inspector: Option<RpcInspector>,
     before: Vec<U256>,
+    balances: Vec<U256>,
     gas: Vec<u64>,
     slots: Vec<bool>,
 }
@@ -187,6 +200,7 @@ impl cairn_rpc::TxTracer for Collect {
     ) -> cairn_rpc::Result<std::ops::ControlFlow<()>> {
         let to = *tx.kind.to().unwrap();
         self.before.push(before.storage_ref(to, U256::ZERO)?);
+        self.balances.push(before.basic_ref(to)?.unwrap_or_default().balance);
         self.gas.push(result.result.tx_gas_used());
         self.slots.push(result.state.get(&to).is_some_and(|a| a.storage.contains_key(&U256::ZERO)));
         let Some(RpcInspector::Calls(calls)) = &self.inspector else { panic!() };
