@@ -68,13 +68,18 @@ fn honest_proofs_are_accepted_by_both() {
     assert!(matches!(verdict, Verdict::Accepted { .. }), "{verdict:?}");
 }
 
-/// Every element and every digest of the proof, changed in each of several ways.
+/// Every element of the proof (of a whole query, and some of the others), changed in each of several ways.
 #[test]
 fn every_field_is_bound() {
     let s = small();
     let rng = &mut StdRng::seed_from_u64(1);
     let layout = Layout::new(s.sample.key.shape());
+    let second = layout.queries + s.sample.key.shape().query_bytes();
     for at in (0..s.proof.len()).step_by(4).filter(|at| *at + 4 <= s.proof.len()) {
+        // Of the second and later queries and of the digests, which are all alike, some.
+        if at >= second && rng.random_range(0..8) > 0 {
+            continue;
+        }
         let mut bad = s.proof.clone();
         let old = u32::from_le_bytes(bad[at..at + 4].try_into().unwrap());
         let digest = at < 32
