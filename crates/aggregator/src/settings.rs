@@ -43,7 +43,7 @@ impl Settings {
             root: ROOT_PARAMS,
             root_layout: ROOT_LAYOUT,
             last: cairn_final_proof::PARAMS,
-            layout: Layout { lanes: 3, compact: true },
+            layout: Layout { lanes: 2, compact: true },
             least: [13; 5],
         }
     }

@@ -584,11 +584,31 @@ impl Builder {
         self.public.push(wire);
     }
 
+    /// Drops sums and products that nobody reads. They say nothing: any values of their other wires have one.
+    fn drop_unread(&mut self) {
+        let reads = &mut self.reads;
+        let mut kept = Vec::with_capacity(self.ops.len());
+        for op in std::mem::take(&mut self.ops).into_iter().rev() {
+            if let Op::Gate(Gate { slots, solve: Solve::C | Solve::D }) = &op
+                && slots.iter().any(|slot| slot.define && reads[slot.wire.0 as usize] == 0)
+            {
+                for slot in slots.iter().filter(|slot| !slot.define) {
+                    reads[slot.wire.0 as usize] -= 1;
+                }
+                continue;
+            }
+            kept.push(op);
+        }
+        kept.reverse();
+        self.ops = kept;
+    }
+
     /// The circuit.
     ///
     /// # Panics
     /// When a wire is not defined exactly once, or there are so many reads that multiplicities could wrap: both are faults of a circuit's author.
-    pub fn finish(self) -> Circuit {
+    pub fn finish(mut self) -> Circuit {
+        self.drop_unread();
         let mut defined = vec![0u8; self.reads.len()];
         let mut define = |slot: &Slot| {
             if slot.define {
@@ -610,7 +630,8 @@ impl Builder {
                 Op::Bits(..) => {}
             }
         }
-        assert!(defined.iter().all(|&count| count == 1), "every wire has one definition");
+        let sound = |(&count, &reads): (&u8, &u32)| count == 1 || count == 0 && reads == 0;
+        assert!(defined.iter().zip(&self.reads).all(sound), "every wire has one definition");
         let reads: u64 = self.reads.iter().map(|&count| u64::from(count)).sum();
         assert!(reads < u64::from(F::ORDER_U32), "multiplicities do not wrap");
         Circuit { ops: self.ops, public: self.public, reads: self.reads }
