@@ -192,7 +192,7 @@ impl Matrix {
             eprintln!("{text}{}", String::from_utf8_lossy(&output.stderr));
         }
         self.cell(format!(
-            "{{\"client\":\"anvil\",\"version\":\"1.7.1\",\"flow\":\"the demo with anvil as its L1\",\"ok\":{ok}}}"
+            "{{\"client\":\"anvil\",\"version\":\"1.7.1\",\"flow\":\"the demo with anvil as its L1, attested\",\"ok\":{ok}}}"
         ));
         Ok(())
     }

@@ -22,7 +22,7 @@ const HELP: &str = "cargo xtask <task>
   ci                 test, formatting, clippy, artifacts up to date
   clients [--json] [--built] [--only NAME] [--readme]   the client matrix: stock clients against the real binary
   browser [--built] [--shots DIR]   the explorer and portal in a headless browser against the real binary
-  fuzz [seconds]     every fuzz target for a short while
+  fuzz [seconds]     every fuzz target for a short while (CI: all but the one over proofs, 3 seconds each)
   statetests [cases [seed]]    random state tests on both chains against Ethereum's executable specification
   contracts build|check|test   Solidity: artifacts from sources, compare with what is committed, Foundry tests
   guest build|check  the guest programs: build reproducibly, compare with what is committed
@@ -74,7 +74,8 @@ fn ci() -> Outcome {
     cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
     contracts::run(&["check"])?;
     guest::run(&["check"])?;
-    test(&[])
+    test(&[])?;
+    fuzz::brief()
 }
 
 fn cargo(args: &[&str]) -> Outcome {

@@ -17,6 +17,11 @@ pub fn python() -> Result<(), Box<dyn Error>> {
     ensure(&["python3"], &["-c", "import venv, ensurepip"], &["python3", "python3-venv"], hint)
 }
 
+/// Fails unless there is a C++ compiler (libFuzzer is C++); installed like [`node`].
+pub fn cxx() -> Result<(), Box<dyn Error>> {
+    ensure(&["c++"], &["--version"], &["g++"], "a C++ compiler")
+}
+
 /// Installs the npm packages that a folder's lock file names, unless they are there.
 pub fn npm_packages(dir: &Path) -> Result<(), Box<dyn Error>> {
     let modified = |path: &str| dir.join(path).metadata().and_then(|m| m.modified()).ok();
