@@ -65,7 +65,7 @@ pub enum AccountsError {
 type Outcome<T> = Result<T, AccountsError>;
 
 /// The paymasters of a development network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Paymasters {
     /// Pays for everyone, in ether.
     pub sponsor: Address,

@@ -620,6 +620,7 @@ fn announce(node: &Node, as_json: bool, took: Duration) {
                 "l1": { "http": node.l1_url, "chain_id": n.ecosystem.l1_chain_id },
                 "explorer": node.explorer_url(),
                 "contracts": n.ecosystem, "chain": n.chain,
+                "paymasters": Paymasters::of(node.keys.deployer.address()).ok(),
                 "mnemonic": MNEMONIC, "accounts": accounts,
             })
         );

@@ -31,7 +31,7 @@ export async function address({ params, query, signal }) {
     body = code(a);
   } else {
     const data = await get(api + "/txs" + paged(query), signal);
-    body = [data.rows.length ? p.table("Transactions", p.txColumns({ address: a.address }), data.rows) : p.empty("No transactions", "This address has not been seen on this chain."), p.pager(data, path, query)];
+    body = [data.rows.length ? p.table("Transactions", p.txColumns({ address: a.address }), data.rows) : p.empty("No transactions", a.balance === "0" ? "This address has not been seen on this chain." : "No transaction names this address: what it has came at genesis or from within a contract's call, and calls are not indexed."), p.pager(data, path, query)];
   }
   const kind = a.system ? "System contract" : a.code && a.code.delegate ? "Account with delegated code" : a.contract ? "Contract" : "Account";
   return h("div", null,

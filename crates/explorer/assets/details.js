@@ -224,10 +224,13 @@ async function trace(hash, signal) {
 }
 
 function callLine(c) {
-  const words = c.call ? c.call.name : c.inputBytes >= 4 ? c.input.slice(0, 10) : c.kind.startsWith("CREATE") ? "new contract" : "transfer";
+  // What account abstraction's steps hang under is no call of anybody's.
+  const steps = c.depth === 0 && /^0x0+8001$/.test(c.to);
+  const words = steps ? "steps of the transaction" : c.call ? c.call.name : c.inputBytes >= 4 ? c.input.slice(0, 10)
+    : c.kind.startsWith("CREATE") ? "new contract" : c.value === "0" ? "empty call" : "transfer";
   const line = h("summary", null,
     h("span.kind", { class: "kind-" + c.kind.toLowerCase() }, c.kind),
-    p.address(c.to, c.contract), h("span.mono.trace-name", null, "." + words),
+    p.address(c.to, steps ? "Bootloader" : c.contract), h("span.mono.trace-name", null, (steps ? ": " : ".") + words),
     c.value !== "0" ? h("span.method", null, ether(c.value)) : null,
     h("span.faint.num", null, count(c.gasUsed) + " gas"),
     c.ok ? null : h("span.pill.pill-failed", null, c.error || "failed"));

@@ -53,7 +53,7 @@ function connectCard(info, refresh) {
   const select = h("select", { id: "dev-account" }, info.devAccounts.map((a, i) => h("option", { value: a }, "Account " + i + " · " + short(a))));
   return h("div", null, card, p.card("Or use a development account", h("div.pad", null,
     h("p.faint", null, "This is a development node on this machine. Its accounts come from the public test mnemonic, and the node signs for them."),
-    h("label", { for: "dev-account" }, "Account"), select,
+    h("div.field", null, h("label", { for: "dev-account" }, "Account"), select),
     h("button.button.primary.wide", { type: "button", id: "use-dev", onclick: () => use(async () => development(select.value)) }, "Use this account"))));
 }
 
