@@ -168,7 +168,7 @@ await cell("0x71: Signer, an EIP-1193 wallet signs typed data", async () => {
   assert((await signer.getBalance()) > 0n && (await signer.getNonce()) > 0, "its reads");
 });
 
-await cell("0x71: paymaster of the network, transfer and withdrawal paid in a token", async () => {
+await cell("0x71: the network's paymaster, estimateFee and Wallet.transfer with a paymaster", async () => {
   const at = await l2.getTestnetPaymasterAddress();
   assert(at !== null && (await l2.getCode(at)).length > 2, "a paymaster");
   const poor = new Wallet(EthersWallet.createRandom().privateKey, l2);
