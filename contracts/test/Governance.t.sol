@@ -48,6 +48,35 @@ contract GovernanceTest is Fixture {
         _settle(CHAIN, 0, keccak256("2"));
     }
 
+    /// What makes batches final is replaced by the timelock alone, after its delay: not by the chain's admin, a validator or who proposed it.
+    function test_the_verifier_is_replaced_only_after_the_delay() public {
+        address[] memory attesters = new address[](1);
+        attesters[0] = BOB;
+        address other = address(new AttestationVerifier(BOB, attesters, 1));
+        uint64 version = uint64(chain.getProtocolVersion()) + 1;
+        bytes memory call = abi.encodeCall(IZKChain.upgradeProtocol, (version, PROGRAM, other));
+        address[4] memory strangers = [ADMIN, VALIDATOR, address(this), ALICE];
+        for (uint256 i = 0; i < strangers.length; ++i) {
+            vm.startPrank(strangers[i]);
+            assertRevert(address(chain), call, abi.encodeWithSelector(Unauthorized.selector, strangers[i]));
+            vm.stopPrank();
+        }
+        assertEq(bridgehub.owner(), address(timelock), "who may");
+        assertEq(timelock.getMinDelay(), 1 days, "when");
+        address before = chain.getVerifier();
+        timelock.schedule(address(chain), 0, call, 0, 0, 1 days);
+        vm.warp(block.timestamp + 1 days - 1);
+        vm.expectRevert();
+        timelock.execute(address(chain), 0, call, 0, 0);
+        assertEq(chain.getVerifier(), before, "a second too early");
+        vm.warp(block.timestamp + 1);
+        timelock.execute(address(chain), 0, call, 0, 0);
+        assertEq(chain.getVerifier(), other, "replaced");
+        // A shorter delay than the timelock's own cannot be asked for.
+        vm.expectRevert();
+        timelock.schedule(address(chain), 0, call, 0, 0, 1 days - 1);
+    }
+
     function test_nothing_is_initialised_twice() public {
         bytes4 again = bytes4(keccak256("InvalidInitialization()"));
         vm.expectRevert(again);

@@ -93,7 +93,7 @@ fn take<T: Default>(from: &Mutex<T>) -> T {
 }
 
 /// The binary of the build that this program is from.
-fn binary() -> Outcome<PathBuf> {
+pub fn binary() -> Outcome<PathBuf> {
     let path = std::env::current_exe()?.with_file_name("cairn");
     if path.exists() { Ok(path) } else { Err(format!("{} is not built", path.display()).into()) }
 }
@@ -216,9 +216,12 @@ impl Network {
         let dir = std::env::temp_dir().join(format!("cairn-network-{}", std::process::id()));
         fs::create_dir_all(&dir)?;
         let mut process = Command::new(binary()?)
+            // Attested batches: clients wait for finality many times, and none of them sees what makes it.
             .args([
                 "up",
                 "--json",
+                "--verifier",
+                "attesters",
                 "--port",
                 "0",
                 "--l1-port",

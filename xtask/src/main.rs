@@ -1,5 +1,6 @@
 //! The project's own tasks: `cargo xtask <task>`.
 
+mod anvil;
 mod browser;
 mod clients;
 mod contracts;
@@ -21,6 +22,7 @@ const HELP: &str = "cargo xtask <task>
   test               every test: sets up what it needs (Rust, Foundry, clients)
   ci                 test, formatting, clippy, artifacts up to date
   clients [--json] [--built] [--only NAME] [--readme]   the client matrix: stock clients against the real binary
+  anvil              the demo with anvil as its L1, batches final by proofs (the binary must be built)
   browser [--built] [--shots DIR]   the explorer and portal in a headless browser against the real binary
   fuzz [seconds]     every fuzz target for a short while (CI: all but the one over proofs, 3 seconds each)
   statetests [cases [seed]]    random state tests on both chains against Ethereum's executable specification
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test", rest @ ..] => test(rest),
         ["ci"] => ci(),
+        ["anvil"] => anvil::run(),
         ["guest", rest @ ..] => guest::run(rest),
         ["contracts", rest @ ..] => contracts::run(rest),
         ["clients", rest @ ..] => clients::run(rest),
@@ -75,6 +78,10 @@ fn ci() -> Outcome {
     contracts::run(&["check"])?;
     guest::run(&["check"])?;
     test(&[])?;
+    // The key as Solidity is that of the shipped circuits, which a test compares with the code; the tests have built the binary.
+    let check = ["verifier", "generate", "--check", "--shipped"];
+    cargo(&[&["run", "--locked", "--package", "cairn", "--"], &check[..]].concat())?;
+    anvil::run()?;
     fuzz::brief()
 }
 

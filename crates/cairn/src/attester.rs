@@ -15,6 +15,7 @@ use cairn_settlement::{
     bindings::ZKChain,
     l1::L1,
     remote::RemoteNode,
+    verifier::find_verifiers,
 };
 use cairn_storage::Storage;
 use parking_lot::Mutex;
@@ -44,7 +45,11 @@ pub async fn run(args: AttesterArgs) -> Result<ExitCode, Box<dyn Error>> {
     };
     let verifier = match args.verifier {
         Some(verifier) => verifier,
-        None => l1.call(chain, ZKChain::getVerifierCall {}).await?,
+        None => {
+            let verifier = l1.call(chain, ZKChain::getVerifierCall {}).await?;
+            let found = find_verifiers(&l1, verifier).await?.and_then(|v| v.attesters);
+            found.ok_or_else(|| format!("the chain's verifier {verifier} asks for no attesters"))?
+        }
     };
     let (address, l1_chain_id) = (signer.address(), l1.chain_id());
     let remote = RemoteNode::new(node, l1, chain, signer.clone(), args.from_block);

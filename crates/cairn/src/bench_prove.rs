@@ -15,6 +15,7 @@ use cairn_settlement::{
     bindings::Erc20,
     deploy::deploy_test_token,
     l1::{L1, L1Wallet},
+    verifier::VerifierKind,
 };
 use serde_json::json;
 
@@ -102,10 +103,9 @@ async fn batches(report: &mut Report) -> Outcome<(Batch, Batch)> {
     let scratch = tempfile::tempdir()?;
     let config = NodeConfig {
         fund_accounts: true,
-        prove: false,
         // Long enough for all transfers to come into one batch.
         batch_age: Duration::from_secs(5),
-        ..NodeConfig::demo(scratch.path().to_owned(), None)
+        ..NodeConfig::demo(scratch.path().to_owned(), None, VerifierKind::Attesters)
     };
     let node = Node::start(config).await?;
     let maker = Maker::new(&node).await?;

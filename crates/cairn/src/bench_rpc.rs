@@ -18,6 +18,7 @@ use cairn_settlement::{
     bindings::Erc20,
     deploy::deploy_test_token,
     l1::{L1, L1Wallet, Send},
+    verifier::VerifierKind,
 };
 use serde_json::{Value, json};
 
@@ -60,10 +61,9 @@ struct Target {
 /// Runs the command.
 pub async fn run(args: BenchRpcArgs) -> Outcome<ExitCode> {
     let scratch = tempfile::tempdir()?;
-    let mut config = NodeConfig::demo(scratch.path().to_owned(), None);
-    config.fund_accounts = true;
     // What is measured is the node. A prover takes every core that it gets, and belongs on a machine of its own under load.
-    config.prove = false;
+    let mut config = NodeConfig::demo(scratch.path().to_owned(), None, VerifierKind::Attesters);
+    config.fund_accounts = true;
     let node = Node::start(config).await?;
     let mut targets = vec![Target::new("cairn", &node.l2_url()).await?];
     if let Some(url) = &args.peer {

@@ -3,6 +3,7 @@
 use std::{error::Error, net::IpAddr, path::PathBuf, process::ExitCode};
 
 use alloy_primitives::{Address, B256};
+use cairn_settlement::verifier::VerifierKind;
 use clap::{Args, Parser, Subcommand};
 
 /// An EVM-equivalent ZK rollup, its L1 and its bridge, whole on one machine.
@@ -27,10 +28,13 @@ pub enum Command {
     Attester(AttesterArgs),
     /// Rebuilds a chain in an empty data directory from L1 alone, so that `up` goes on with it
     Recover(RecoverArgs),
-    /// Proves a batch: executes its witness in the virtual machine and makes the validity proof
+    /// Proves a batch: executes its witness in the virtual machine and makes the validity proof; with `--final` the one that L1 verifies
     Prove(ProveArgs),
-    /// Verifies a batch's validity proof from the proof, the program id and the public input alone
+    /// Verifies a validity proof from the proof, the program id and the public inputs alone, as L1's contract does with `--final`
     Verify(VerifyArgs),
+    /// The contract that verifies proofs on L1: what it is generated from
+    #[command(subcommand)]
+    Verifier(VerifierCommand),
     /// Writes a sealed batch's witness to a file, from a data directory whose node is stopped
     Witness(WitnessArgs),
     /// Measures the node
@@ -49,8 +53,11 @@ pub struct DemoArgs {
     /// Use this L1 (an HTTP URL, e.g. of anvil) instead of the embedded one; its development accounts must be funded
     #[arg(long, value_name = "URL")]
     pub l1: Option<String>,
-    /// Make no validity proofs (they take most of the time)
-    #[arg(long)]
+    /// What makes batches final on L1: `proof` (a contract verifies their validity proofs), `attesters` (no validity rollup, and quick), or `both`
+    #[arg(long, value_name = "KIND", default_value_t)]
+    pub verifier: VerifierKind,
+    /// Make no validity proofs (they take most of the time): the same as `--verifier attesters`
+    #[arg(long, conflicts_with = "verifier")]
     pub no_prove: bool,
     /// Keep the network's data here instead of in a temporary folder
     #[arg(long, value_name = "DIR")]
@@ -81,10 +88,11 @@ pub struct UpArgs {
     /// Chain id of the rollup
     #[arg(long, default_value_t = DEFAULT_CHAIN_ID)]
     pub chain_id: u64,
-    /// Prove every batch in the background
-    #[arg(long)]
-    pub prove: bool,
-    /// Keep every batch's witness; otherwise it is dropped once the batch is executed on L1 and, with --prove, proven
+    /// What makes batches final on L1: `proof` (a contract verifies their validity proofs), `attesters` (no validity rollup), or `both`;
+    /// chosen when the network is created [default: proof]
+    #[arg(long, value_name = "KIND")]
+    pub verifier: Option<VerifierKind>,
+    /// Keep every batch's witness; otherwise it is dropped once the batch is executed on L1 and, where its chain asks for proofs, proven
     #[arg(long)]
     pub keep_witnesses: bool,
     /// L1 blocks above a deposit before the rollup takes it [default: 64; 0 on the embedded L1 and on development chains, e.g. chain id 31337]
@@ -183,17 +191,20 @@ pub struct RecoverArgs {
 /// Options of `cairn prove`.
 #[derive(Debug, Args)]
 pub struct ProveArgs {
-    /// The batch's witness (see `cairn witness`)
-    #[arg(long, value_name = "FILE")]
-    pub batch: PathBuf,
-    /// Where the proof goes [default: the witness's name with `.proof`]
+    /// The batch's witness (see `cairn witness`); with `--final`, up to four of consecutive batches
+    #[arg(long = "batch", value_name = "FILE", required = true)]
+    pub batches: Vec<PathBuf>,
+    /// Make the one small proof that L1 verifies, of all batches together
+    #[arg(long = "final")]
+    pub last: bool,
+    /// Where the proof goes [default: the first witness's name with `.proof`, or `.final`]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Where finished shards are kept; several processes may share it, and a killed one goes on [default: the witness's name with `.work`]
+    /// Where finished shards and steps are kept; several processes may share the shards, and a killed one goes on [default: the witness's name with `.work`]
     #[arg(long, value_name = "DIR")]
     pub work_dir: Option<PathBuf>,
     /// Prove nothing; show where the guest program's cycles go
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "last"])]
     pub profile: bool,
     /// One JSON object a line
     #[arg(long)]
@@ -206,15 +217,52 @@ pub struct VerifyArgs {
     /// The proof
     #[arg(long, value_name = "FILE")]
     pub proof: PathBuf,
-    /// The batch's public input, as L1 computes it
-    #[arg(long, value_name = "HASH")]
-    pub public_input: B256,
+    /// The batch's public input, as L1 computes it; with `--final`, one for each batch in order
+    #[arg(long = "public-input", value_name = "HASH", required = true)]
+    pub public_inputs: Vec<B256>,
+    /// The proof is one that L1 verifies
+    #[arg(long = "final")]
+    pub last: bool,
     /// The guest program [default: the one in this binary]
     #[arg(long, value_name = "HASH")]
     pub program_id: Option<B256>,
     /// One JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// What `cairn verifier` does.
+#[derive(Debug, Subcommand)]
+pub enum VerifierCommand {
+    /// Writes the verifying key, as data and as Solidity, from the circuits' own description: for developers, in the sources' folder
+    Generate(GenerateArgs),
+    /// Writes a final proof with its key and claims as the contracts' tests take it
+    Vector(VectorArgs),
+}
+
+/// Options of `cairn verifier generate`.
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// Folder of the sources
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub root: PathBuf,
+    /// Write nothing; fail when the files are not what would be written
+    #[arg(long)]
+    pub check: bool,
+    /// Take the circuits that this program was shipped with instead of computing them (about a minute)
+    #[arg(long)]
+    pub shipped: bool,
+}
+
+/// Options of `cairn verifier vector`.
+#[derive(Debug, Args)]
+pub struct VectorArgs {
+    /// A final proof (`cairn prove --final`, or `prover/final-A-B.proof` of a node)
+    #[arg(long, value_name = "FILE")]
+    pub proof: PathBuf,
+    /// The file to write
+    #[arg(long, value_name = "FILE", default_value = "contracts/test/vectors/final_proof.json")]
+    pub out: PathBuf,
 }
 
 /// Options of `cairn witness`.
@@ -238,6 +286,8 @@ pub enum BenchCommand {
     Rpc(BenchRpcArgs),
     /// Base proofs: cycles a second, cells, memory, proven bits, proven transactions a second
     Prove(BenchProveArgs),
+    /// Gas on L1: verification of a final proof, part by part, and all of it for each transaction of batches of several sizes
+    Gas(BenchGasArgs),
 }
 
 /// Options of `cairn bench rpc`.
@@ -263,6 +313,23 @@ pub struct BenchProveArgs {
     /// Shards to prove of each run, at most; figures are of those
     #[arg(long, default_value_t = 4)]
     pub shards: usize,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `cairn bench gas`.
+#[derive(Debug, Args)]
+pub struct BenchGasArgs {
+    /// A final proof (`cairn prove --final`, or `prover/final-A-B.proof` of a node)
+    #[arg(long, value_name = "FILE")]
+    pub proof: PathBuf,
+    /// Verify on this L1 (an HTTP URL, e.g. of anvil) instead of the embedded one; its development accounts must be funded
+    #[arg(long, value_name = "URL")]
+    pub l1: Option<String>,
+    /// Sizes of the batches
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1000])]
+    pub batches: Vec<u64>,
     /// One JSON object
     #[arg(long)]
     pub json: bool,
@@ -300,9 +367,12 @@ impl Cli {
             Command::Recover(a) => a.json,
             Command::Bench(BenchCommand::Rpc(a)) => a.json,
             Command::Bench(BenchCommand::Prove(a)) => a.json,
+            Command::Bench(BenchCommand::Gas(a)) => a.json,
             Command::Prove(a) => a.json,
             Command::Verify(a) => a.json,
-            Command::L1(_) | Command::Witness(_) | Command::Attester(_) => false,
+            Command::L1(_) | Command::Witness(_) | Command::Attester(_) | Command::Verifier(_) => {
+                false
+            }
         }
     }
 
@@ -319,9 +389,12 @@ impl Cli {
             Command::Recover(args) => crate::recover::run(args).await,
             Command::Prove(args) => crate::prove::prove(args),
             Command::Verify(args) => crate::prove::verify(args),
+            Command::Verifier(VerifierCommand::Generate(args)) => crate::verifier::generate(&args),
+            Command::Verifier(VerifierCommand::Vector(args)) => crate::verifier::vector(&args),
             Command::Witness(args) => crate::prove::witness(args),
             Command::Bench(BenchCommand::Rpc(args)) => crate::bench_rpc::run(args).await,
             Command::Bench(BenchCommand::Prove(args)) => crate::bench_prove::run(args).await,
+            Command::Bench(BenchCommand::Gas(args)) => crate::bench_gas::run(args).await,
             Command::Doctor(args) => crate::doctor::run(args).await,
         }
     }

@@ -5,23 +5,24 @@ use std::{collections::BTreeMap, error::Error, path::PathBuf, process::ExitCode,
 use alloy_primitives::{Address, B256, Bytes, U256, utils::format_ether};
 use alloy_signer_local::PrivateKeySigner;
 use alloy_sol_types::SolValue;
+use cairn_aggregator::Verifier;
 use cairn_primitives::{address, config::asset_id};
-use cairn_prover::verify::{self, ExecutionProof};
 use cairn_settlement::{
     artifacts::artifact,
     bindings::{Erc20, L2AssetRouter, L2BaseToken},
     bridge::{Bridge, Deposit},
     deploy::deploy_test_token,
     l1::{L1, L1Wallet, Send},
+    verifier::{VerifierKind, proof_bytes},
 };
 use serde_json::{Value, json};
 
 use crate::{
     cli::DemoArgs,
-    demo_accounts, guest,
+    demo_accounts, files,
+    final_file::{self, FinalFile},
     l2_client::{BatchView, L2Client, ProvingView},
     node::{Node, NodeConfig},
-    prover_role,
     report::Report,
 };
 
@@ -29,11 +30,10 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// Longest wait for a deposit or a block.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Longest wait for a batch to be final.
+/// Longest wait for attested batches to be final.
 const FINALITY_PATIENCE: Duration = Duration::from_secs(600);
-
-/// Longest wait for a batch's validity proof.
-const PROOF_PATIENCE: Duration = Duration::from_secs(1_800);
+/// Longest wait for proven batches to be final.
+const PROOF_PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// One ether in wei.
 const ETHER: u128 = 1_000_000_000_000_000_000;
@@ -51,11 +51,10 @@ pub async fn run(args: DemoArgs) -> Outcome<ExitCode> {
     };
     report.heading("Cairn: a rollup, its L1 and its bridge on this machine");
     report.wait("starting");
-    let prove = !args.no_prove;
-    let config = NodeConfig { prove, ..NodeConfig::demo(data_dir.clone(), args.l1.clone()) };
+    let kind = if args.no_prove { VerifierKind::Attesters } else { args.verifier };
+    let config = NodeConfig::demo(data_dir.clone(), args.l1.clone(), kind);
     let node = Node::start(config).await?;
-    let proofs = prove.then_some(data_dir);
-    let outcome = Demo::new(&node, &mut report, proofs).await?.run().await;
+    let outcome = Demo::new(&node, &mut report, data_dir).await?.run().await;
     let stopped = node.stop().await;
     let l1 = args.l1.as_deref().unwrap_or("embedded");
     match outcome {
@@ -64,6 +63,9 @@ pub async fn run(args: DemoArgs) -> Outcome<ExitCode> {
             summary["ok"] = json!(true);
             summary["l1"] = json!(l1);
             report.heading("Everything checked: balances on both sides, to the last wei.");
+            if kind == VerifierKind::Attesters {
+                report.line("The batches were attested, not proven: this was no validity rollup.");
+            }
             report.summary(summary);
             Ok(ExitCode::SUCCESS)
         }
@@ -87,8 +89,7 @@ struct Demo<'a> {
     /// A fresh account on L1: what arrives there is exactly what was withdrawn.
     receiver: Address,
     seen: BTreeMap<u64, &'static str>,
-    /// Data directory whose prover's proofs are awaited.
-    proofs: Option<PathBuf>,
+    data_dir: PathBuf,
 }
 
 /// A withdrawal under way.
@@ -99,7 +100,7 @@ struct Withdrawal {
 }
 
 impl<'a> Demo<'a> {
-    async fn new(node: &'a Node, report: &'a mut Report, proofs: Option<PathBuf>) -> Outcome<Self> {
+    async fn new(node: &'a Node, report: &'a mut Report, data_dir: PathBuf) -> Outcome<Self> {
         let l2 = L2Client::connect(&node.l2_url()).await?;
         let l1 = L1::connect(node.l1_url(), Some(node.network().ecosystem.l1_chain_id)).await?;
         let user = node.keys().rich[0].clone();
@@ -112,7 +113,7 @@ impl<'a> Demo<'a> {
             node,
             report,
             seen: BTreeMap::new(),
-            proofs,
+            data_dir,
         })
     }
 
@@ -141,12 +142,11 @@ impl<'a> Demo<'a> {
             self.finalize(w).await?;
         }
         self.check_l1(token).await?;
-        let proofs = self.check_proofs(last).await?;
-        let mut batches = self.batches(last).await?;
-        batches.iter_mut().zip(proofs).for_each(|(batch, proof)| batch["proof"] = proof);
+        self.check_proofs(last).await?;
         Ok(json!({
             "chain_id": self.node.network().config.chain_id,
-            "batches": batches,
+            "verifier": self.kind(),
+            "batches": self.batches(last).await?,
             "deposits": self.settled_deposits(vec![eth, erc20]).await?,
             "withdrawals": withdrawals.iter().map(|w| json!({
                 "token": w.token, "amount": w.amount.to_string(), "l2_tx": w.tx, "status": "finalized",
@@ -174,6 +174,7 @@ impl<'a> Demo<'a> {
             "l1_url": self.node.l1_url(), "l1_chain_id": network.ecosystem.l1_chain_id,
             "l2_url": self.node.l2_url(), "chain_id": network.config.chain_id,
             "bridgehub": network.ecosystem.bridgehub, "chain": network.chain.address,
+            "verifier": network.chain.verifiers,
         });
         let words = format!(
             "L1 (chain {}) with the contracts, and rollup {} are up",
@@ -185,6 +186,12 @@ impl<'a> Demo<'a> {
             "bridgehub {}   chain contract {}",
             network.ecosystem.bridgehub, network.chain.address
         ));
+        let verifiers = network.chain.verifiers;
+        self.report.line(&format!("verifier {}: {}", verifiers.verifier, verifiers.kind.words()));
+    }
+
+    fn kind(&self) -> VerifierKind {
+        self.node.network().chain.verifiers.kind
     }
 
     fn bridge(&self) -> Bridge<'_> {
@@ -346,7 +353,10 @@ impl<'a> Demo<'a> {
     /// Follows every batch up to the last withdrawal's until it is final; returns that batch.
     async fn follow_to_finality(&mut self, withdrawals: &[Withdrawal]) -> Outcome<u64> {
         self.report.heading("Batches on their way to L1");
-        let deadline = tokio::time::Instant::now() + FINALITY_PATIENCE;
+        let patience = if self.kind().needs_proof() { PROOF_PATIENCE } else { FINALITY_PATIENCE };
+        let deadline = tokio::time::Instant::now() + patience;
+        // Nothing more comes: the batch need not grow older.
+        self.node.seal().await?;
         let mut last = None;
         loop {
             self.node.check()?;
@@ -360,11 +370,14 @@ impl<'a> Demo<'a> {
             let open = self.seen.iter().find(|(_, s)| **s != "finalized").map(|(n, s)| (*n, *s));
             match (last, open) {
                 (Some(last), None) if newest >= last => return Ok(last),
-                (_, Some((n, s))) => self.report.wait(&format!("batch {n} is {s}")),
+                (_, Some((n, s))) => {
+                    let batch = self.l2.batch(n).await?;
+                    self.report.wait(&progress(n, s, batch.and_then(|b| b.proving))?);
+                }
                 _ => self.report.wait("the batch is pending"),
             }
             if tokio::time::Instant::now() > deadline {
-                return Err(format!("no finality within {} s", FINALITY_PATIENCE.as_secs()).into());
+                return Err(format!("no finality within {} s", patience.as_secs()).into());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -396,24 +409,48 @@ impl<'a> Demo<'a> {
         let from = known.and_then(|k| order.iter().position(|o| *o == k)).map_or(0, |i| i + 1);
         let to = order.iter().position(|o| *o == batch.status).unwrap_or_default();
         for status in order.iter().take(to + 1).skip(from) {
-            self.tell(&batch, status);
+            self.tell(&batch, status).await?;
             self.seen.insert(number, status);
         }
         Ok(())
     }
 
-    fn tell(&mut self, batch: &BatchView, status: &str) {
+    async fn tell(&mut self, batch: &BatchView, status: &str) -> Outcome<()> {
         let tx = match status {
             "committed" => batch.commit_tx,
             "proven" => batch.prove_tx,
             "finalized" => batch.execute_tx,
             _ => None,
         };
-        let fields =
+        let mut fields =
             json!({ "number": batch.number, "status": status, "txs": batch.txs, "l1_tx": tx });
         let on_l1 = tx.map(|t| format!(" in L1 transaction {t}")).unwrap_or_default();
-        let words = format!("batch {} ({} transactions) {status}{on_l1}", batch.number, batch.txs);
+        let mut words =
+            format!("batch {} ({} transactions) {status}{on_l1}", batch.number, batch.txs);
+        if status == "proven" {
+            let proof = self.proof_of(batch).await?;
+            words.push_str(&format!("\n            {}", proof.words()));
+            merge(&mut fields, proof.json());
+        }
         self.report.event("batch", fields, &words);
+        Ok(())
+    }
+
+    /// What made a batch final, as L1 and the prover have it.
+    async fn proof_of(&self, batch: &BatchView) -> Outcome<BatchProof> {
+        let l1 = self.user_l1.l1();
+        let tx = batch.prove_tx.ok_or("a proven batch has a transaction on L1")?;
+        let receipt = l1.receipt(tx).await?.ok_or("the proof's transaction is on L1")?;
+        let made = batch.proving.as_ref().filter(|_| self.kind().needs_proof());
+        Ok(BatchProof {
+            kind: self.kind(),
+            seconds: made.map(|p| p.spent_ms as f64 / 1000.0),
+            bytes: proof_bytes(l1, tx).await?.ok_or("the transaction carries a proof")?,
+            gas: receipt.gas_used,
+            bits: made.and_then(|p| p.proven_bits),
+            cycles: made.map(|p| p.cycles),
+            range: made.and_then(|p| p.proof_of),
+        })
     }
 
     async fn finalize(&mut self, w: &Withdrawal) -> Outcome<()> {
@@ -456,59 +493,33 @@ impl<'a> Demo<'a> {
         Ok(())
     }
 
-    /// Waits for every batch's validity proof and verifies it from the proof, the program id and the public input on L1's record alone.
-    async fn check_proofs(&mut self, last: u64) -> Outcome<Vec<Value>> {
-        let Some(dir) = self.proofs.clone() else { return Ok(Vec::new()) };
-        self.report.heading("Validity proofs, made beside all this");
-        let mut proofs = Vec::new();
-        for number in 1..=last {
-            let made = self.await_proof(number).await?;
-            let bytes = std::fs::read(prover_role::proof_path(&dir, number))?;
-            let public_input = self.node.public_input(number)?;
-            let verified = tokio::task::spawn_blocking(move || -> Result<(), String> {
-                let proof: ExecutionProof =
-                    verify::decode(&bytes, verify::MAX_PROOF_BYTES).map_err(|e| e.to_string())?;
-                verify::verify(&guest::program_id(), &public_input, &proof)
-                    .map_err(|e| e.to_string())
-            });
-            verified.await??;
-            let seconds = made.spent_ms as f64 / 1000.0;
-            let fields = json!({
-                "number": number, "cycles": made.cycles, "shards": made.shards, "bytes": made.proof_bytes,
-                "seconds": seconds, "public_input": public_input, "program_id": guest::program_id(),
-                "proven_bits": cairn_prover::security::report().bits, "verified": true,
-            });
-            let words = format!(
-                "batch {number}: {} cycles proven in {} shards, {seconds:.1} s; verified against its public input",
-                made.cycles, made.shards
-            );
-            self.report.event("proof", fields.clone(), &words);
-            proofs.push(fields);
+    /// Verifies every batch's final proof once more, natively, from the shipped key, the program id and the public inputs on L1's record alone; and that
+    /// it is the one that L1 verified.
+    async fn check_proofs(&mut self, last: u64) -> Outcome<()> {
+        if !self.kind().needs_proof() {
+            return Ok(());
         }
-        Ok(proofs)
-    }
-
-    async fn await_proof(&mut self, number: u64) -> Outcome<ProvingView> {
-        let deadline = tokio::time::Instant::now() + PROOF_PATIENCE;
-        loop {
-            self.node.check()?;
+        self.report.heading("The same proofs, verified by the contract's native twin");
+        let verifier = Verifier::shipped(crate::guest::program_id())?;
+        let mut number = 1;
+        while number <= last {
             let batch = self.l2.batch(number).await?.ok_or("a batch vanished")?;
-            match batch.proving {
-                Some(p) if p.status == "proven" => return Ok(p),
-                Some(p) if p.status == "failed" => {
-                    let reason = p.failure.unwrap_or_default();
-                    return Err(format!("batch {number} cannot be proven: {reason}").into());
-                }
-                Some(p) => self
-                    .report
-                    .wait(&format!("batch {number}: {} of {} shards proven", p.done, p.shards)),
-                None => self.report.wait(&format!("batch {number} waits for the prover")),
-            }
-            if tokio::time::Instant::now() > deadline {
-                return Err(format!("no proof within {} s", PROOF_PATIENCE.as_secs()).into());
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            let range = batch.proving.and_then(|p| p.proof_of).ok_or("a batch without a proof")?;
+            let path = final_file::path(&self.data_dir, range.0, range.1);
+            let file = FinalFile::decode(&files::read(&path, final_file::MAX_BYTES)?)?;
+            let inputs: Result<Vec<B256>, _> =
+                (range.0..=range.1).map(|n| self.node.public_input(n)).collect();
+            let inputs = inputs?;
+            verifier.verify(&inputs, &file.proof)?;
+            let fields = json!({
+                "first": range.0, "last": range.1, "bytes": file.proof.len(), "public_inputs": inputs,
+                "program_id": crate::guest::program_id(), "verified": true,
+            });
+            let words = format!("batches {} to {}: accepted", range.0, range.1);
+            self.report.event("proof", fields, &words);
+            number = range.1 + 1;
         }
+        Ok(())
     }
 
     /// The deposits with the status of the batches that hold them.
@@ -529,12 +540,86 @@ impl<'a> Demo<'a> {
         for number in 1..=last {
             let b = self.l2.batch(number).await?.ok_or("a batch vanished")?;
             ensure(b.status == "finalized", "every batch is final")?;
-            out.push(json!({
+            let mut row = json!({
                 "number": b.number, "status": b.status, "txs": b.txs,
                 "commit_tx": b.commit_tx, "prove_tx": b.prove_tx, "execute_tx": b.execute_tx,
-            }));
+            });
+            merge(&mut row, self.proof_of(&b).await?.json());
+            out.push(row);
         }
         Ok(out)
+    }
+}
+
+/// What made a batch final.
+struct BatchProof {
+    kind: VerifierKind,
+    /// Of proving, all layers; a final proof that batches share counts for each.
+    seconds: Option<f64>,
+    /// As L1 got it.
+    bytes: usize,
+    /// Of the transaction that carried it, for all batches that share it.
+    gas: u64,
+    bits: Option<u32>,
+    cycles: Option<u64>,
+    range: Option<(u64, u64)>,
+}
+
+impl BatchProof {
+    fn json(&self) -> Value {
+        json!({
+            "verifier": self.kind, "prove_seconds": self.seconds, "proof_bytes": self.bytes,
+            "verify_gas": self.gas, "proven_bits": self.bits, "cycles": self.cycles, "proof_of": self.range,
+        })
+    }
+
+    fn words(&self) -> String {
+        let shared = self.range.is_some_and(|(first, last)| first < last);
+        let by = match self.kind {
+            VerifierKind::Attesters => "attested, not proven",
+            _ if shared => "proof, shared by several batches,",
+            _ => "proof",
+        };
+        let mut words = format!("{by}: {} bytes, {} gas on L1", self.bytes, self.gas);
+        if let (Some(seconds), Some(cycles)) = (self.seconds, self.cycles) {
+            words.push_str(&format!(", {cycles} cycles proven in {seconds:.1} s"));
+        }
+        if let Some(bits) = self.bits {
+            words.push_str(&format!(", {bits} proven bits"));
+        }
+        words
+    }
+}
+
+/// Words for a batch that is not final yet.
+///
+/// # Errors
+/// When it cannot become final.
+fn progress(number: u64, status: &str, proving: Option<ProvingView>) -> Outcome<String> {
+    let Some(p) = proving.filter(|_| status == "committed" || status == "processed") else {
+        return Ok(format!("batch {number} is {status}"));
+    };
+    Ok(match p.status.as_str() {
+        "failed" => {
+            let reason = p.failure.unwrap_or_default();
+            return Err(format!("batch {number} cannot become final: {reason}").into());
+        }
+        "proving" => {
+            format!("batch {number} is {status}: {} of {} shards proven", p.done, p.shards)
+        }
+        "joining" if p.join_steps == 0 => format!("batch {number} is {status}: keys of recursion"),
+        "joining" if p.joined < p.join_steps => {
+            format!("batch {number} is {status}: {} of {} proofs joined", p.joined, p.join_steps)
+        }
+        "joining" => format!("batch {number} is {status}: the proof for L1"),
+        _ => format!("batch {number} is {status}: its proof is on its way to L1"),
+    })
+}
+
+/// Adds an object's fields to another's.
+fn merge(into: &mut Value, fields: Value) {
+    if let (Some(into), Value::Object(fields)) = (into.as_object_mut(), fields) {
+        into.extend(fields);
     }
 }
 

@@ -64,7 +64,7 @@ pub struct BatchView {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProvingView {
-    /// `proving`, `proven` or `failed`.
+    /// `proving`, `joining`, `proven` or `failed`.
     pub status: String,
     /// Cycles of the execution.
     pub cycles: u64,
@@ -72,10 +72,20 @@ pub struct ProvingView {
     pub shards: u32,
     /// Shards that have a proof.
     pub done: u32,
+    /// Steps of joining the shards' proofs.
+    pub join_steps: u32,
+    /// Steps that are done.
+    pub joined: u32,
     /// Milliseconds spent.
     pub spent_ms: u64,
-    /// Bytes of the whole proof.
+    /// Bytes of the proof that L1 verifies.
     pub proof_bytes: u64,
+    /// Proven bits of the weakest layer below it.
+    #[serde(default)]
+    pub proven_bits: Option<u32>,
+    /// First and last batch of that proof.
+    #[serde(default)]
+    pub proof_of: Option<(u64, u64)>,
     /// Why it failed.
     #[serde(default)]
     pub failure: Option<String>,

@@ -8,6 +8,7 @@ macro_rules! say {
 }
 
 mod attester;
+mod bench_gas;
 mod bench_prove;
 mod bench_rpc;
 mod cli;
@@ -16,6 +17,9 @@ mod demo;
 mod demo_accounts;
 mod doctor;
 mod explorer;
+mod files;
+mod final_file;
+mod finality;
 mod genesis;
 mod guest;
 mod keys;
@@ -29,6 +33,7 @@ mod recover;
 mod report;
 mod roles;
 mod source;
+mod verifier;
 mod witnesses;
 
 use std::process::ExitCode;

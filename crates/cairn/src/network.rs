@@ -4,12 +4,15 @@ use std::{fs, io, path::Path};
 
 use alloy_primitives::Address;
 use cairn_primitives::{ChainConfig, FeeParams};
-use cairn_settlement::deploy::{ChainDeployment, Ecosystem};
+use cairn_settlement::{
+    deploy::{ChainDeployment, Ecosystem},
+    verifier::VerifierKind,
+};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Version of the file's format.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The file's name in the data directory.
 const FILE: &str = "network.json";
 
@@ -28,7 +31,7 @@ pub struct Network {
     pub fee_params: FeeParams,
     /// Timestamp of block 0.
     pub genesis_timestamp: u64,
-    /// Attesters registered beside the network's own.
+    /// Attesters (where the chain has any) registered beside the network's own.
     #[serde(default)]
     pub attesters: Vec<Address>,
     /// Attestations that a batch needs.
@@ -78,6 +81,16 @@ pub enum NetworkError {
         found: u64,
         /// Asked for.
         asked: u64,
+    },
+    /// The options name another verifier than the chain has.
+    #[error(
+        "the chain's batches are final by `{found}`, not `{asked}`; use another --data-dir or --verifier {found}"
+    )]
+    OtherVerifier {
+        /// The chain's.
+        found: VerifierKind,
+        /// Asked for.
+        asked: VerifierKind,
     },
 }
 
@@ -146,5 +159,17 @@ impl Network {
     pub fn check_chain_id(&self, asked: u64) -> Result<(), NetworkError> {
         let found = self.config.chain_id;
         if found == asked { Ok(()) } else { Err(NetworkError::OtherChain { found, asked }) }
+    }
+
+    /// Refuses options that name another verifier.
+    ///
+    /// # Errors
+    /// [`NetworkError::OtherVerifier`].
+    pub fn check_verifier(&self, asked: Option<VerifierKind>) -> Result<(), NetworkError> {
+        let found = self.chain.verifiers.kind;
+        match asked {
+            Some(asked) if asked != found => Err(NetworkError::OtherVerifier { found, asked }),
+            _ => Ok(()),
+        }
     }
 }

@@ -19,10 +19,12 @@ use cairn_rpc::{DevAccounts, RpcHandle, RpcServer, zks::BridgeContracts};
 use cairn_sequencer::{BridgeInfo, L2Rpc, Sequencer, SequencerConfig};
 use cairn_settlement::{
     attester::{AttestError, AttestationPool, Attester},
+    bindings::FinalVerifier,
     bridge::Bridge,
-    deploy::{DeployError, NewChain, create_chain, deploy_attestation_verifier, deploy_ecosystem},
+    deploy::{DeployError, NewChain, create_chain, deploy_ecosystem},
     l1::{L1, L1Error, L1Wallet, Send},
     sender::{SettlementError, Settler},
+    verifier::{Attesters, ProofKey, VerifierKind, Verifiers, deploy_verifiers},
     watcher::{WatchError, Watcher},
 };
 use cairn_storage::Storage;
@@ -36,7 +38,7 @@ use crate::{
     cli::{DEFAULT_CHAIN_ID, DEFAULT_L1_CHAIN_ID, UpArgs},
     confirmations,
     demo_accounts::{Paymasters, deploy_paymasters},
-    explorer,
+    explorer, finality,
     genesis::{self, PredeployError},
     guest,
     keys::{DevKeys, MNEMONIC},
@@ -46,11 +48,13 @@ use crate::{
     prover_role::{self, ProverError},
     roles::{interrupted, l1_config},
     source::{LocalAttestation, NodeAttestations, NodeBatches, NodePriority},
-    witnesses,
+    verifier, witnesses,
 };
 
 /// What the operator's account gets on L1 for its fees in development.
 const OPERATOR_FUNDS: u128 = 100_000_000_000_000_000_000;
+/// Oldest that a batch of the demo gets that needs a proof: all that the demo does fits into one or two.
+const DEMO_BATCH_AGE: Duration = Duration::from_secs(120);
 /// What each development account gets on L2, by a deposit from its own account on L1.
 const RICH_DEPOSIT: u128 = 1_000_000_000_000_000_000_000;
 /// L1 gas price that fee estimates assume, in wei.
@@ -61,6 +65,8 @@ const POLL: Duration = Duration::from_millis(100);
 const DEPOSIT_PATIENCE: Duration = Duration::from_secs(120);
 /// Delay of the timelock that owns the contracts in development.
 const GOVERNANCE_DELAY: u64 = 3_600;
+/// While this many batches wait for L1, age alone seals no further one: proofs are made one batch at a time, and a larger batch costs less for each transaction.
+const BATCHES_IN_PROOF: u64 = 2;
 
 /// Why a network does not start or cannot go on.
 #[derive(Debug, Error)]
@@ -124,6 +130,21 @@ pub enum NodeError {
     /// The program that is proven.
     #[error(transparent)]
     Guest(#[from] guest::GuestError),
+    /// The verifying key that this program was shipped with.
+    #[error("the verifying key: {0}")]
+    VerifierData(String),
+    /// A key of proofs that the chain's verifier does not accept.
+    #[error(
+        "the verifier {verifier} accepts proofs of program {program} under key {key}; this version of cairn makes others. Use the version that the chain was made with, or upgrade the chain (`upgradeProtocol`, by its governance)"
+    )]
+    OtherKey {
+        /// The contract.
+        verifier: Address,
+        /// Its guest program.
+        program: B256,
+        /// Its key's digest.
+        key: B256,
+    },
     /// A role ended.
     #[error("{0}")]
     Stopped(String),
@@ -148,8 +169,8 @@ pub struct NodeConfig {
     pub batch_age: Duration,
     /// Give the development accounts ETH on L2.
     pub fund_accounts: bool,
-    /// Prove every batch in the background.
-    pub prove: bool,
+    /// What makes batches final; `None` takes what the data directory's chain has, and proofs for a new one.
+    pub verifier: Option<VerifierKind>,
     /// Keep the witnesses of batches that are final and proven.
     pub keep_witnesses: bool,
     /// Attesters in other processes, when the network is created.
@@ -161,8 +182,9 @@ pub struct NodeConfig {
 }
 
 impl NodeConfig {
-    /// For the demo: any free ports, quick batches, nobody funded but by what the demo shows.
-    pub fn demo(data_dir: PathBuf, l1_url: Option<String>) -> Self {
+    /// For the demo: any free ports, nobody funded but by what the demo shows. Attested batches are quick ones; of those that are proven the demo itself says when.
+    pub fn demo(data_dir: PathBuf, l1_url: Option<String>, verifier: VerifierKind) -> Self {
+        let age = if verifier.needs_proof() { DEMO_BATCH_AGE } else { Duration::from_secs(1) };
         let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
         Self {
             data_dir,
@@ -171,9 +193,9 @@ impl NodeConfig {
             l1_addr: any,
             chain_id: DEFAULT_CHAIN_ID,
             confirmations: None,
-            batch_age: Duration::from_secs(1),
+            batch_age: age,
             fund_accounts: false,
-            prove: true,
+            verifier: Some(verifier),
             keep_witnesses: true,
             attesters: Vec::new(),
             attestations: 1,
@@ -191,7 +213,7 @@ impl NodeConfig {
             confirmations: args.confirmations,
             batch_age: Duration::from_secs(2),
             fund_accounts: true,
-            prove: args.prove,
+            verifier: args.verifier,
             keep_witnesses: args.keep_witnesses,
             attesters: args.attesters.clone(),
             attestations: args.attestations,
@@ -235,7 +257,8 @@ impl Node {
             opened.map_err(|e| NodeError::Stopped(format!("opening the chain: {e}")))??
         };
         let pool = attestation_pool(&keys, &network, &storage);
-        let desk = Desk::new(storage.clone(), pool.clone(), network.config.chain_id);
+        let chain_id = network.config.chain_id;
+        let desk = pool.as_ref().map(|p| Desk::new(storage.clone(), p.clone(), chain_id));
         let (rpc, explorer) = serve(&config, &keys, &network, &sequencer, &l1, desk).await?;
         let (stop, _) = watch::channel(false);
         let mut node = Self {
@@ -296,6 +319,15 @@ impl Node {
         Ok(self.storage().batch_info(number)?.publicInput)
     }
 
+    /// Seals what is in the open batch now.
+    ///
+    /// # Errors
+    /// [`NodeError::Sequencer`] when the sequencer has stopped.
+    pub async fn seal(&self) -> Result<(), NodeError> {
+        self.sequencer.seal_now().await?;
+        Ok(())
+    }
+
     /// URL of the explorer, where one runs.
     pub fn explorer_url(&self) -> Option<String> {
         self.explorer.as_ref().map(Explorer::url)
@@ -334,40 +366,40 @@ impl Node {
         config: &NodeConfig,
         l1: L1,
         storage: Storage,
-        pool: Arc<AttestationPool>,
+        pool: Option<Arc<AttestationPool>>,
     ) {
         let chain = &self.network.chain;
-        let l1_chain_id = l1.chain_id();
+        let (verifiers, l1_chain_id) = (chain.verifiers, l1.chain_id());
+        let stop = || self.stop.subscribe();
 
         let sink = NodePriority { sequencer: self.sequencer.clone(), created_at: chain.created_at };
         let confirmations =
             confirmations::depth(config.confirmations, config.l1_url.is_some(), l1_chain_id);
         let watcher = Watcher::new(l1.clone(), chain.address, sink, confirmations, POLL);
-        let local = LocalAttestation { storage: storage.clone(), pool: pool.clone() };
-        let signer = self.keys.attester.clone();
-        let attester =
-            Attester::new(local, signer, l1_chain_id, chain.verifier, re_execute(), POLL);
-        let first = storage.batch_heads().proven + 1;
         let wallet = L1Wallet::new(l1, self.keys.operator.clone());
         let batches = Arc::new(NodeBatches(storage.clone()));
-        let settler = Settler::new(wallet, chain.address, batches, pool, POLL);
-
-        let stop = || self.stop.subscribe();
+        let proofs = finality::proofs(verifiers, storage.clone(), &config.data_dir, pool.clone());
+        let settler = Settler::new(wallet, chain.address, batches, proofs, POLL);
         let (a, b, c, d) = (stop(), stop(), stop(), stop());
         self.role("the L1 watcher", async move { watcher.run(a).await.map_err(NodeError::from) });
-        self.role(
-            "the attester",
-            async move { attester.run(first, b).await.map_err(NodeError::from) },
-        );
-        if config.prove {
-            let data_dir = config.data_dir.clone();
+        if let (Some(pool), Some(contract)) = (pool, verifiers.attesters) {
+            let first = storage.batch_heads().proven + 1;
+            let local = LocalAttestation { storage: storage.clone(), pool };
+            let signer = self.keys.attester.clone();
+            let attester = Attester::new(local, signer, l1_chain_id, contract, re_execute(), POLL);
+            self.role("the attester", async move {
+                attester.run(first, b).await.map_err(NodeError::from)
+            });
+        }
+        if verifiers.kind.needs_proof() {
+            let (data_dir, range) = (config.data_dir.clone(), finality::max_range(verifiers.kind));
             self.role("the prover", async move {
-                prover_role::run(storage, data_dir, d).await.map_err(NodeError::from)
+                prover_role::run(storage, data_dir, range, d).await.map_err(NodeError::from)
             });
         }
         if !config.keep_witnesses {
             let (storage, prove, stop) =
-                (self.storage().clone(), config.prove, self.stop.subscribe());
+                (self.storage().clone(), verifiers.kind.needs_proof(), self.stop.subscribe());
             self.role("the store's upkeep", async move {
                 witnesses::run(storage, prove, stop).await.map_err(NodeError::from)
             });
@@ -424,16 +456,21 @@ impl Node {
 }
 
 /// Where attestations come together: the network's own attester's and those of others.
-fn attestation_pool(keys: &DevKeys, network: &Network, storage: &Storage) -> Arc<AttestationPool> {
+fn attestation_pool(
+    keys: &DevKeys,
+    network: &Network,
+    storage: &Storage,
+) -> Option<Arc<AttestationPool>> {
+    let contract = network.chain.verifiers.attesters?;
     let mut attesters = network.attesters.clone();
     attesters.push(keys.attester.address());
-    Arc::new(AttestationPool::new(
+    Some(Arc::new(AttestationPool::new(
         network.ecosystem.l1_chain_id,
-        network.chain.verifier,
+        contract,
         attesters,
         network.attestations,
         Arc::new(NodeAttestations(storage.clone())),
-    ))
+    )))
 }
 
 async fn start_l1(config: &NodeConfig) -> Result<(String, Option<(L1Dev, RpcHandle)>), NodeError> {
@@ -453,13 +490,32 @@ async fn open_network(
 ) -> Result<(L1, Network), NodeError> {
     if let Some(network) = Network::load(&config.data_dir)? {
         network.check_chain_id(config.chain_id)?;
+        network.check_verifier(config.verifier)?;
         let l1 = L1::connect(l1_url, Some(network.ecosystem.l1_chain_id)).await?;
+        check_key(&l1, network.chain.verifiers).await?;
         return Ok((l1, network));
     }
     let l1 = L1::connect(l1_url, None).await?;
     let network = create_network(config, keys, &l1).await?;
     network.store(&config.data_dir)?;
     Ok((l1, network))
+}
+
+/// The proofs that this program makes must be those that the chain's verifier accepts.
+async fn check_key(l1: &L1, verifiers: Verifiers) -> Result<(), NodeError> {
+    let Some(verifier) = verifiers.proof else { return Ok(()) };
+    let ours = shipped_key()?;
+    let key = l1.call(verifier, FinalVerifier::keyDigestCall {}).await?;
+    let program = l1.call(verifier, FinalVerifier::programIdCall {}).await?;
+    if (key, program) == (ours.digest, ours.program_id) {
+        return Ok(());
+    }
+    Err(NodeError::OtherKey { verifier, program, key })
+}
+
+/// What the chain's verifier of proofs is deployed from: the key that this program was shipped with.
+fn shipped_key() -> Result<ProofKey, NodeError> {
+    verifier::shipped_key().map_err(|e| NodeError::VerifierData(e.to_string()))
 }
 
 /// Deploys the contracts, funds the operator, and creates the chain.
@@ -470,11 +526,13 @@ async fn create_network(
 ) -> Result<Network, NodeError> {
     let wallet = L1Wallet::new(l1.clone(), keys.deployer.clone());
     let ecosystem = deploy_ecosystem(&wallet, GOVERNANCE_DELAY).await?;
-    let mut attesters = config.attesters.clone();
-    attesters.push(keys.attester.address());
+    let mut accounts = config.attesters.clone();
+    accounts.push(keys.attester.address());
     let k = config.attestations;
-    let verifier =
-        deploy_attestation_verifier(&wallet, ecosystem.governance, &attesters, k as u64).await?;
+    let kind = config.verifier.unwrap_or_default();
+    let attesters = Attesters { accounts, threshold: k as u64, owner: ecosystem.governance };
+    let key = if kind.needs_proof() { Some(shipped_key()?) } else { None };
+    let verifiers = deploy_verifiers(&wallet, kind, key.as_ref(), &attesters).await?;
     wallet
         .send(Send {
             what: "funding of the operator".to_owned(),
@@ -494,7 +552,7 @@ async fn create_network(
         fee_params,
         admin: keys.deployer.address(),
         validator: keys.operator.address(),
-        verifier,
+        verifiers,
         program_id: guest::program_id(),
         genesis_root: info.stateRoot,
         genesis_leaves: info.leafCount,
@@ -519,8 +577,9 @@ fn open_chain(
     settings.fees = network.fee_params;
     settings.guest_program_id = guest::program_id();
     settings.batches.max_age = Some(config.batch_age);
-    if config.prove {
+    if network.chain.verifiers.kind.needs_proof() {
         settings.batches.proof_run = Some(proof_run()?);
+        settings.batches.busy_at = BATCHES_IN_PROOF;
     }
     settings.dev = true;
     let sequencer = Sequencer::start(settings, storage.clone())?;
@@ -547,7 +606,7 @@ async fn serve(
     network: &Network,
     sequencer: &Sequencer,
     l1: &L1,
-    desk: Desk,
+    desk: Option<Desk>,
 ) -> Result<(RpcHandle, Option<Explorer>), NodeError> {
     let e = &network.ecosystem;
     let bridge = BridgeInfo {
@@ -574,10 +633,11 @@ async fn serve(
     let chain = Arc::new(L2Rpc::new(sequencer.clone(), bridge));
     let accounts = DevAccounts::from_signers(keys.rich.clone());
     let index = explorer::index(config, &chain, sequencer)?;
-    let mut server = RpcServer::new(chain.clone())
-        .with_zk(chain.clone())
-        .with_dev(chain.clone(), accounts)
-        .with_attestations(Arc::new(desk));
+    let mut server =
+        RpcServer::new(chain.clone()).with_zk(chain.clone()).with_dev(chain.clone(), accounts);
+    if let Some(desk) = desk {
+        server = server.with_attestations(Arc::new(desk));
+    }
     if let Some(index) = &index {
         server = server.with_address_index(index.clone());
     }
@@ -619,7 +679,7 @@ fn announce(node: &Node, as_json: bool, took: Duration) {
                 "l2": { "http": node.l2_url(), "ws": node.l2_ws_url(), "chain_id": n.config.chain_id },
                 "l1": { "http": node.l1_url, "chain_id": n.ecosystem.l1_chain_id },
                 "explorer": node.explorer_url(),
-                "contracts": n.ecosystem, "chain": n.chain,
+                "contracts": n.ecosystem, "chain": n.chain, "verifier": n.chain.verifiers.kind,
                 "paymasters": Paymasters::of(node.keys.deployer.address()).ok(),
                 "mnemonic": MNEMONIC, "accounts": accounts,
             })
@@ -637,10 +697,8 @@ fn announce(node: &Node, as_json: bool, took: Duration) {
     say!("  native token vault  {}", n.ecosystem.native_token_vault);
     say!("  nullifier           {}", n.ecosystem.nullifier);
     say!("  chain contract      {}", n.chain.address);
-    say!(
-        "  verifier            {} (attesters: this chain's batches are attested, not yet proven)",
-        n.chain.verifier
-    );
+    let v = n.chain.verifiers;
+    say!("  verifier            {} ({})", v.verifier, v.kind.words());
     say!("\n  Development accounts, funded on L1 and on L2 (mnemonic \"{MNEMONIC}\"):");
     for key in &node.keys.rich {
         say!("    {}  {}", key.address(), key.to_bytes());

@@ -1,7 +1,15 @@
-//! The prover as a role of the node: takes sealed batches in order, proves them in the background, and keeps the proofs.
+//! The prover as a role of the node: takes sealed batches in order and makes the proofs that L1 verifies, in the background.
 //!
-//! It works in `prover/batch-N` below the data directory, shard by shard, so that a kill at any moment costs one shard. A whole proof is verified before it is kept as
-//! `prover/batch-N.proof`.
+//! Three steps lead there: a batch's shards are proven, their proofs are joined into one, and a final proof is made of one to four consecutive batches. All of it
+//! lies in `prover` below the data directory, every shard and every step of joining as soon as it is done, so that a kill at any moment costs one of them:
+//!
+//! | file | what | until |
+//! |---|---|---|
+//! | `batch-N/` | proofs of shards as they are made | all of them are |
+//! | `batch-N.shards` | the proofs of all shards, verified | the batch is joined |
+//! | `batch-N.joining/` | steps of joining | the batch is joined |
+//! | `batch-N.joined` | the batch's one proof | its final proof is made |
+//! | `final-A-B.proof` | the final proof of batches A to B ([`crate::final_file`]) | for good |
 
 use std::{
     fs, io,
@@ -14,21 +22,30 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use cairn_aggregator::{Aggregator, BatchProof, Verifier};
 use cairn_prover::{
     run::RunError,
     shard::{ProveError, ProvingKey},
     trace::ShardLimits,
-    verify::{self, VerifyError},
+    verify::{self, ExecutionProof, MAX_PROOF_BYTES, VerifyError},
     work::{Job, Progress, WorkError, write_whole},
 };
-use cairn_storage::{BatchRecord, ProvingRecord, Storage, StorageError};
+use cairn_storage::{FinalProofRecord, ProvingRecord, Storage, StorageError};
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
-use crate::guest::{self, GuestError};
+use crate::{
+    files::{self, FileError},
+    final_file::{self, FinalFile},
+    guest::{self, GuestError},
+};
 
 /// How much less than the node's own threads the prover's get of the processor (as `nice` counts).
 const NICENESS: i32 = 10;
+/// Largest proof of a batch that is read back.
+const MAX_JOINED_BYTES: u64 = 64 << 20;
+/// Longest wait for a step under way when the node stops; what it has not finished by then is made again.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Why the prover stops.
 #[derive(Debug, Error)]
@@ -39,6 +56,9 @@ pub enum ProverError {
     /// The program's key.
     #[error(transparent)]
     Key(#[from] ProveError),
+    /// The keys of the layers above the shards.
+    #[error("the keys of recursion: {0}")]
+    Keys(cairn_aggregator::Error),
     /// The node's storage.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -58,47 +78,85 @@ pub enum ProverError {
         /// Why.
         error: VerifyError,
     },
-    /// A file.
-    #[error("{path}: {error}")]
-    Io {
-        /// Which.
-        path: PathBuf,
+    /// Joining or the final proof.
+    #[error("batches {first}..={last}: {error}")]
+    Aggregate {
+        /// First batch.
+        first: u64,
+        /// Last batch.
+        last: u64,
         /// What happened.
-        error: io::Error,
+        error: cairn_aggregator::Error,
     },
+    /// A proof of a batch that does not claim what the batch claims.
+    #[error(
+        "{0} is not the proof of this chain's batch; it was left by another chain, remove it and start again"
+    )]
+    OtherBatch(PathBuf),
+    /// A batch that has no proof, and why.
+    #[error("batch {number} cannot be proven: {why}")]
+    Unprovable {
+        /// Which batch.
+        number: u64,
+        /// Why.
+        why: String,
+    },
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The threads cannot be started.
     #[error("the prover's threads: {0}")]
     Threads(String),
 }
 
-/// The file of a batch's whole proof.
-pub fn proof_path(data_dir: &Path, number: u64) -> PathBuf {
-    data_dir.join("prover").join(format!("batch-{number}.proof"))
+/// Proven bits of the weakest layer below a final proof, rounded down.
+pub fn proven_bits(verifier: &Verifier) -> u32 {
+    let bits = verifier.security_report().into_iter().map(|l| l.union_bits.min(l.bits));
+    bits.fold(f64::INFINITY, f64::min).clamp(0.0, 1000.0) as u32
 }
 
-/// Proves every sealed batch that has no proof, in order, until it is told to stop.
+/// Proves every sealed batch that L1 holds no proof of, until it is told to stop. At most `max_range` batches share a final proof.
 ///
 /// # Errors
 /// [`ProverError`]. A batch that cannot be proven is marked so, with the reason, and ends the prover: batches are final in order.
 pub async fn run(
     storage: Storage,
     data_dir: PathBuf,
+    max_range: usize,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), ProverError> {
     let stopping = Arc::new(AtomicBool::new(false));
     let flag = stopping.clone();
-    let worker = tokio::task::spawn_blocking(move || {
-        let mut pool = rayon::ThreadPoolBuilder::new();
-        pool = pool.thread_name(|i| format!("prover-{i}")).start_handler(|_| lower_priority());
-        let pool = pool.build().map_err(|e| ProverError::Threads(e.to_string()))?;
-        pool.install(|| Worker::new(storage, data_dir, flag)?.run())
-    });
-    tokio::pin!(worker);
+    let (done, ended) = oneshot::channel();
+    // A thread of its own: a step that takes long does not hold up the end of the process.
+    std::thread::Builder::new()
+        .name("prover".to_owned())
+        .spawn(move || {
+            let _ = done.send(prove_all(storage, data_dir, max_range, flag));
+        })
+        .map_err(|e| ProverError::Threads(e.to_string()))?;
+    tokio::pin!(ended);
+    let died = |_| Err(ProverError::Threads("the prover panicked".to_owned()));
     tokio::select! {
-        done = &mut worker => return done.map_err(|e| ProverError::Threads(e.to_string()))?,
+        result = &mut ended => return result.unwrap_or_else(died),
         _ = stop.wait_for(|&s| s) => stopping.store(true, Ordering::Relaxed),
     }
-    worker.await.map_err(|e| ProverError::Threads(e.to_string()))?
+    match tokio::time::timeout(GRACE, ended).await {
+        Ok(result) => result.unwrap_or_else(died),
+        Err(_) => Ok(()),
+    }
+}
+
+fn prove_all(
+    storage: Storage,
+    data_dir: PathBuf,
+    max_range: usize,
+    stopping: Arc<AtomicBool>,
+) -> Result<(), ProverError> {
+    let mut pool = rayon::ThreadPoolBuilder::new();
+    pool = pool.thread_name(|i| format!("prover-{i}")).start_handler(|_| lower_priority());
+    let pool = pool.build().map_err(|e| ProverError::Threads(e.to_string()))?;
+    pool.install(|| Worker::new(storage, data_dir, max_range, stopping)?.run())
 }
 
 /// The node stays responsive while proofs are made.
@@ -109,75 +167,171 @@ fn lower_priority() {
     }
 }
 
+/// How far the prover is: each number is the last batch that is at least that far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Standing {
+    sealed: u64,
+    proven: u64,
+    joined: u64,
+    finished: u64,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    Shards(u64),
+    Join(u64),
+    Finish(u64, u64),
+}
+
+impl Standing {
+    /// A full range is finished at once; a shorter one only when no further batch waits that could share its proof.
+    fn next(self, max_range: u64) -> Option<Task> {
+        let waiting = self.joined - self.finished;
+        let first = self.finished + 1;
+        if waiting >= max_range {
+            Some(Task::Finish(first, self.finished + max_range))
+        } else if self.joined < self.proven {
+            Some(Task::Join(self.joined + 1))
+        } else if self.proven < self.sealed {
+            Some(Task::Shards(self.proven + 1))
+        } else if waiting > 0 {
+            Some(Task::Finish(first, self.joined))
+        } else {
+            None
+        }
+    }
+}
+
 struct Worker {
     storage: Storage,
     data_dir: PathBuf,
+    max_range: u64,
     stopping: Arc<AtomicBool>,
     key: Option<ProvingKey>,
+    /// Makes its keys when they are first needed, and keeps them.
+    aggregator: Aggregator,
+    /// Proven bits of the weakest layer.
+    proven_bits: u32,
 }
 
 impl Worker {
     fn new(
         storage: Storage,
         data_dir: PathBuf,
+        max_range: usize,
         stopping: Arc<AtomicBool>,
     ) -> Result<Self, ProverError> {
         let dir = data_dir.join("prover");
-        fs::create_dir_all(&dir).map_err(|error| ProverError::Io { path: dir, error })?;
+        fs::create_dir_all(&dir).map_err(|e| io_error(&dir, e))?;
         let key = ProvingKey::new(guest::program()?)?;
-        Ok(Self { storage, data_dir, stopping, key: Some(key) })
+        let aggregator = Aggregator::open(&key.vk).map_err(ProverError::Keys)?;
+        let proven_bits = proven_bits(aggregator.verifier());
+        let (key, max_range) = (Some(key), max_range as u64);
+        Ok(Self { storage, data_dir, max_range, stopping, key, aggregator, proven_bits })
     }
 
     fn stopped(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
 
+    fn path(&self, name: String) -> PathBuf {
+        self.data_dir.join("prover").join(name)
+    }
+
+    fn shards_path(&self, number: u64) -> PathBuf {
+        self.path(format!("batch-{number}.shards"))
+    }
+
+    fn joined_path(&self, number: u64) -> PathBuf {
+        self.path(format!("batch-{number}.joined"))
+    }
+
     fn run(mut self) -> Result<(), ProverError> {
-        let mut next = 1;
+        let mut at = self.standing();
         while !self.stopped() {
-            if next > self.storage.batch_heads().sealed {
-                std::thread::sleep(Duration::from_millis(100));
-                continue;
-            }
-            if self.is_proven(next)? || self.prove(next)? {
-                next += 1;
+            at.sealed = self.storage.batch_heads().sealed;
+            match at.next(self.max_range) {
+                Some(Task::Shards(n)) => {
+                    if self.prove(n)? {
+                        at.proven = n;
+                    }
+                }
+                Some(Task::Join(n)) => {
+                    self.join(n)?;
+                    at.joined = n;
+                }
+                Some(Task::Finish(a, b)) => {
+                    self.finish(a, b)?;
+                    at.finished = b;
+                }
+                None => std::thread::sleep(Duration::from_millis(100)),
             }
         }
         Ok(())
     }
 
-    fn is_proven(&self, number: u64) -> Result<bool, ProverError> {
-        let complete = self.storage.proving(number)?.is_some_and(|r| r.is_complete());
-        Ok(complete && proof_path(&self.data_dir, number).exists())
+    /// Reads off the files how far an earlier run came. What L1 has verified needs nothing more.
+    fn standing(&self) -> Standing {
+        let heads = self.storage.batch_heads();
+        let mut finished = heads.proven;
+        while let Some(last) = self.final_after(finished) {
+            finished = last;
+        }
+        let mut joined = finished;
+        while self.joined_path(joined + 1).exists() {
+            joined += 1;
+        }
+        let mut proven = joined;
+        while self.shards_path(proven + 1).exists() {
+            proven += 1;
+        }
+        Standing { sealed: heads.sealed, proven, joined, finished }
     }
 
-    /// Proves a batch; false when it was told to stop before the end.
+    /// The last batch of the final proof that begins after batch `before`, if it is made.
+    fn final_after(&self, before: u64) -> Option<u64> {
+        let first = before + 1;
+        (first..first + self.max_range)
+            .rev()
+            .find(|last| final_file::path(&self.data_dir, first, *last).exists())
+    }
+
+    fn record(&self, number: u64) -> Result<ProvingRecord, ProverError> {
+        let record = self.storage.proving(number)?.unwrap_or_default();
+        Ok(ProvingRecord { program_id: guest::program_id(), failure: None, ..record })
+    }
+
+    /// Proves a batch's shards; false when it was told to stop before the end.
     fn prove(&mut self, number: u64) -> Result<bool, ProverError> {
-        let record = self.storage.batch(number)?.ok_or(StorageError::UnknownBatch(number))?;
         let Some(witness) = self.storage.batch_witness(number)? else {
-            // A batch that was final before this prover was switched on: nobody needs its proof.
-            tracing::warn!(number, "the witness was dropped; not proven");
-            return Ok(true);
+            return Err(self.unprovable(number, "its witness was dropped")?);
         };
         let started = Instant::now();
         let work = |error| ProverError::Work { number, error };
-        let dir = self.data_dir.join("prover").join(format!("batch-{number}"));
+        let dir = self.path(format!("batch-{number}"));
         let key = match self.key.take() {
             Some(key) => key,
             None => ProvingKey::new(guest::program()?)?,
         };
-        let opened = Job::with_key(&dir, key, &witness, ShardLimits::default(), guest::MAX_CYCLES);
+        let limits = ShardLimits::recursion();
+        let opened = Job::with_key(&dir, key, &witness, limits, guest::MAX_CYCLES);
         let mut job = match opened {
             Ok(job) => job,
             Err(error) => return Err(self.failed(number, error)?),
         };
         drop(witness);
-        let before = self.storage.proving(number)?.map_or(0, |r| r.spent_ms);
-        let spent = || before + started.elapsed().as_millis() as u64;
+        let before = self.record(number)?;
+        let now = |p: &Progress| ProvingRecord {
+            cycles: p.cycles,
+            shards: p.total as u32,
+            done: p.done as u32,
+            base_ms: before.base_ms + ms(started),
+            ..before.clone()
+        };
         let mut fault = None;
         job.work(|p| {
-            let saved = self.storage.set_proving(number, &progress_record(p, spent()));
-            fault = saved.err();
+            fault = self.storage.set_proving(number, &now(p)).err();
             if fault.is_some() || self.stopped() {
                 return ControlFlow::Break(());
             }
@@ -187,70 +341,216 @@ impl Worker {
         if let Some(e) = fault {
             return Err(e.into());
         }
-        if job.progress().done < job.progress().total {
+        let progress = job.progress();
+        if progress.done < progress.total {
+            self.key = Some(job.into_key());
             return Ok(false);
         }
-        let finished = self.finish(&job, &record, spent)?;
+        let base_bytes = self.keep_shards(number, &job)?;
+        self.storage.set_proving(number, &ProvingRecord { base_bytes, ..now(&progress) })?;
         self.key = Some(job.into_key());
-        fs::remove_dir_all(&dir).map_err(|error| ProverError::Io { path: dir, error })?;
+        remove_dir(&dir)?;
         tracing::info!(
             number,
-            shards = finished.shards,
-            bytes = finished.proof_bytes,
-            seconds = finished.spent_ms / 1000,
-            "batch proven"
+            shards = progress.total,
+            base_bytes,
+            seconds = started.elapsed().as_secs(),
+            "shards proven"
         );
         Ok(true)
     }
 
-    /// Puts the proof together, verifies it, and keeps it.
-    fn finish(
-        &self,
-        job: &Job,
-        record: &BatchRecord,
-        spent: impl Fn() -> u64,
-    ) -> Result<ProvingRecord, ProverError> {
-        let number = record.number();
+    /// Puts the shards' proofs together, verifies them, and keeps them; their size.
+    fn keep_shards(&self, number: u64, job: &Job) -> Result<u64, ProverError> {
         let work = |error| ProverError::Work { number, error };
+        let record = self.storage.batch(number)?.ok_or(StorageError::UnknownBatch(number))?;
         let proof = job.finish().map_err(work)?;
         verify::verify(&guest::program_id(), &record.info.publicInput, &proof)
             .map_err(|error| ProverError::Invalid { number, error })?;
         let bytes = verify::encode(&proof).map_err(|e| work(e.into()))?;
-        write_whole(&proof_path(&self.data_dir, number), &bytes).map_err(work)?;
-        let finished = ProvingRecord {
-            proof_bytes: bytes.len() as u64,
-            proven_at_ms: unix_ms(),
-            ..progress_record(&job.progress(), spent())
+        write_whole(&self.shards_path(number), &bytes).map_err(work)?;
+        Ok(bytes.len() as u64)
+    }
+
+    /// Joins the proofs of a batch's shards into one.
+    fn join(&self, number: u64) -> Result<(), ProverError> {
+        let aggregate = |error| ProverError::Aggregate { first: number, last: number, error };
+        let work = |error| ProverError::Work { number, error };
+        let path = self.shards_path(number);
+        let bytes = files::read(&path, MAX_PROOF_BYTES as u64)?;
+        let Ok(proof) = verify::decode::<ExecutionProof>(&bytes, MAX_PROOF_BYTES) else {
+            return Err(ProverError::OtherBatch(path));
         };
-        self.storage.set_proving(number, &finished)?;
-        Ok(finished)
+        drop(bytes);
+        let started = Instant::now();
+        let before = self.record(number)?;
+        let now = |joined: usize, steps: usize| ProvingRecord {
+            join_steps: steps as u32,
+            joined: joined as u32,
+            join_ms: before.join_ms + ms(started),
+            ..before.clone()
+        };
+        let storage = self.storage.clone();
+        let dir = self.path(format!("batch-{number}.joining"));
+        fs::create_dir_all(&dir).map_err(|e| io_error(&dir, e))?;
+        let mut last = (0, 0);
+        let joined = self
+            .aggregator
+            .wrap_batch(&proof, Some(&dir), &mut |done, steps| {
+                last = (done, steps);
+                if let Err(e) = storage.set_proving(number, &now(done, steps)) {
+                    tracing::warn!(number, error = %e, "the prover's progress is not shown");
+                }
+            })
+            .map_err(aggregate)?;
+        let claim = self.storage.batch_info(number)?.publicInput;
+        if joined.public_input() != claim {
+            return Err(ProverError::OtherBatch(path));
+        }
+        let bytes = joined.encode().map_err(aggregate)?;
+        write_whole(&self.joined_path(number), &bytes).map_err(work)?;
+        self.storage.set_proving(number, &now(last.1, last.1))?;
+        remove(&path)?;
+        remove_dir(&dir)?;
+        let seconds = started.elapsed().as_secs();
+        tracing::info!(number, bytes = bytes.len(), seconds, "shards joined");
+        Ok(())
+    }
+
+    /// Makes the proof that L1 verifies.
+    fn finish(&self, first: u64, last: u64) -> Result<(), ProverError> {
+        let aggregate = |error| ProverError::Aggregate { first, last, error };
+        let started = Instant::now();
+        let mut batches = Vec::new();
+        for number in first..=last {
+            let path = self.joined_path(number);
+            let bytes = files::read(&path, MAX_JOINED_BYTES)?;
+            let proof = BatchProof::decode(&bytes).map_err(aggregate)?;
+            if proof.public_input() != self.storage.batch_info(number)?.publicInput {
+                return Err(ProverError::OtherBatch(path));
+            }
+            batches.push(proof);
+        }
+        let made = self.aggregator.finish(&batches).map_err(aggregate)?;
+        let bytes = made.bytes.len() as u64;
+        let file = FinalFile { public_inputs: made.public_inputs, proof: made.bytes.into() };
+        let path = final_file::path(&self.data_dir, first, last);
+        let record = FinalProofRecord {
+            first,
+            last,
+            bytes,
+            proven_bits: self.proven_bits,
+            spent_ms: ms(started),
+            made_at_ms: unix_ms(),
+        };
+        for number in first..=last {
+            let with = ProvingRecord { last: Some(record), ..self.record(number)? };
+            self.storage.set_proving(number, &with)?;
+        }
+        // Settlement takes what is there: last of all.
+        write_whole(&path, &file.encode())
+            .map_err(|error| ProverError::Work { number: first, error })?;
+        for number in first..=last {
+            remove(&self.joined_path(number))?;
+        }
+        tracing::info!(first, last, bytes, seconds = started.elapsed().as_secs(), "proof for L1");
+        Ok(())
     }
 
     /// Notes that a batch cannot be proven.
     fn failed(&self, number: u64, error: WorkError) -> Result<ProverError, ProverError> {
         if matches!(error, WorkError::Run(RunError::Trap(_) | RunError::ExitCode(_))) {
-            let record = ProvingRecord {
-                program_id: guest::program_id(),
-                failure: Some(error.to_string()),
-                ..ProvingRecord::default()
-            };
-            self.storage.set_proving(number, &record)?;
+            self.unprovable(number, &error.to_string())?;
         }
         Ok(ProverError::Work { number, error })
     }
+
+    fn unprovable(&self, number: u64, why: &str) -> Result<ProverError, ProverError> {
+        let record = ProvingRecord { failure: Some(why.to_owned()), ..self.record(number)? };
+        self.storage.set_proving(number, &record)?;
+        Ok(ProverError::Unprovable { number, why: why.to_owned() })
+    }
 }
 
-fn progress_record(p: &Progress, spent_ms: u64) -> ProvingRecord {
-    ProvingRecord {
-        program_id: guest::program_id(),
-        cycles: p.cycles,
-        shards: p.total as u32,
-        done: p.done as u32,
-        spent_ms,
-        ..ProvingRecord::default()
+fn remove(path: &Path) -> Result<(), ProverError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error(path, e)),
+        _ => Ok(()),
     }
+}
+
+fn remove_dir(path: &Path) -> Result<(), ProverError> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error(path, e)),
+        _ => Ok(()),
+    }
+}
+
+fn io_error(path: &Path, error: io::Error) -> ProverError {
+    FileError::Io { path: path.to_owned(), error }.into()
+}
+
+fn ms(since: Instant) -> u64 {
+    since.elapsed().as_millis() as u64
 }
 
 fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Does one task after the other until there is nothing to do; the ranges of final proofs.
+    fn ranges(
+        mut at: Standing,
+        max_range: u64,
+        mut arrives: impl FnMut(Task) -> u64,
+    ) -> Vec<(u64, u64)> {
+        let mut out = Vec::new();
+        while let Some(task) = at.next(max_range) {
+            match task {
+                Task::Shards(n) => at.proven = n,
+                Task::Join(n) => at.joined = n,
+                Task::Finish(a, b) => {
+                    assert!(a == at.finished + 1 && b <= at.joined && b - a < max_range);
+                    out.push((a, b));
+                    at.finished = b;
+                }
+            }
+            assert!(at.finished <= at.joined && at.joined <= at.proven && at.proven <= at.sealed);
+            at.sealed += arrives(task);
+        }
+        assert_eq!(at.finished, at.sealed);
+        out
+    }
+
+    const NEW: Standing = Standing { sealed: 0, proven: 0, joined: 0, finished: 0 };
+
+    #[test]
+    fn batches_that_wait_share_a_proof() {
+        let none = |_| 0;
+        assert_eq!(ranges(NEW, 4, none), []);
+        assert_eq!(ranges(Standing { sealed: 1, ..NEW }, 4, none), [(1, 1)]);
+        assert_eq!(ranges(Standing { sealed: 3, ..NEW }, 4, none), [(1, 3)]);
+        assert_eq!(ranges(Standing { sealed: 9, ..NEW }, 4, none), [(1, 4), (5, 8), (9, 9)]);
+        assert_eq!(ranges(Standing { sealed: 3, ..NEW }, 1, none), [(1, 1), (2, 2), (3, 3)]);
+        // In the middle of it, after a restart.
+        let middle = Standing { sealed: 8, proven: 6, joined: 5, finished: 3 };
+        assert_eq!(ranges(middle, 4, none), [(4, 7), (8, 8)]);
+    }
+
+    #[test]
+    fn no_batch_waits_for_ever_while_others_arrive() {
+        // A batch arrives for each one that is proven, up to the hundredth.
+        let mut left = 100;
+        let arrives = |task| {
+            let more = matches!(task, Task::Shards(_)) && left > 0;
+            left -= i32::from(more);
+            u64::from(more)
+        };
+        let made = ranges(Standing { sealed: 1, ..NEW }, 4, arrives);
+        assert!(made[..25].iter().all(|(a, b)| b - a == 3), "{made:?}");
+    }
 }

@@ -20,6 +20,7 @@ use cairn_settlement::{
     deploy::{ChainDeployment, Ecosystem},
     l1::{L1, L1Wallet, Send},
     recover::{L1Batch, Reader},
+    verifier::find_verifiers,
 };
 use cairn_state::{Tree, TreeReader, TreeUpdate};
 use cairn_stf::pubdata::Pubdata;
@@ -170,7 +171,10 @@ async fn network(
     let fees = l1.call(chain, ZKChain::getFeeParamsCall {}).await?;
     let fees = FeeParams { base_fee: fees.baseFee, gas_per_pubdata: fees.gasPerPubdata };
     let verifier = l1.call(chain, ZKChain::getVerifierCall {}).await?;
-    let deployment = ChainDeployment { address: chain, verifier, created_at: creation.block };
+    let verifiers = find_verifiers(l1, verifier)
+        .await?
+        .ok_or_else(|| format!("the chain's verifier {verifier} is of no kind known here"))?;
+    let deployment = ChainDeployment { address: chain, verifiers, created_at: creation.block };
     Ok(Network::new(ecosystem, deployment, config, fees, params.genesisTimestamp))
 }
 

@@ -198,7 +198,7 @@ pub struct SettlementDetails {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Proving {
-    /// `proving`, `proven` or `failed`.
+    /// `proving` (its shards), `joining` (their proofs into one for L1), `proven` or `failed`.
     pub status: &'static str,
     /// The guest program.
     pub program_id: B256,
@@ -208,10 +208,20 @@ pub struct Proving {
     pub shards: u32,
     /// Shards that have a proof.
     pub done: u32,
-    /// Milliseconds spent.
+    /// Steps of joining the shards' proofs (0 before it has begun).
+    pub join_steps: u32,
+    /// Steps that are done.
+    pub joined: u32,
+    /// Milliseconds spent, on all of it.
     pub spent_ms: u64,
-    /// Bytes of the whole proof (0 until it is complete).
+    /// Bytes of the proof that L1 verifies (0 until it is made).
     pub proof_bytes: u64,
+    /// Proven bits of the weakest layer below that proof, rounded down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proven_bits: Option<u32>,
+    /// First and last batch of that proof, once it is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof_of: Option<(u64, u64)>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,

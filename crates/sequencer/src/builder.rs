@@ -176,7 +176,12 @@ impl Builder {
     }
 
     fn batch_deadline(&self) -> Option<Instant> {
-        let age = self.shared.config.batches.max_age?;
+        let batches = &self.shared.config.batches;
+        let age = batches.max_age?;
+        let waiting = self.open.number - 1 - self.shared.storage.batch_heads().executed;
+        if waiting >= batches.busy_at {
+            return None;
+        }
         (self.open.usage.txs > 0 && !self.batches.is_full()).then(|| self.open.since + age)
     }
 

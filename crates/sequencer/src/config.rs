@@ -87,6 +87,8 @@ pub struct BatchConfig {
     pub limits: BatchLimits,
     /// Oldest that a batch with a transaction gets before it is sealed; `None` seals by the other criteria only.
     pub max_age: Option<Duration>,
+    /// While this many batches are sealed and not yet executed on L1, age alone seals no further one: what makes batches final is busy, and larger ones cost it less.
+    pub busy_at: u64,
     /// How pubdata reaches L1.
     pub da_mode: DaMode,
     /// Execute each batch again, statelessly from its witness, before it is stored, and refuse it when any byte of the result differs.
@@ -102,6 +104,7 @@ impl Default for BatchConfig {
         Self {
             limits: BatchLimits::default(),
             max_age: Some(Duration::from_secs(5)),
+            busy_at: u64::MAX,
             da_mode: DaMode::Blobs,
             self_check: true,
             proof_run: None,

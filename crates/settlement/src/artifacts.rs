@@ -47,17 +47,16 @@ pub fn text(name: &str) -> Result<&'static str, MissingArtifact> {
     found.ok_or_else(|| MissingArtifact(name.to_owned()))
 }
 
-/// Name of one of our contracts' custom errors.
+/// Signature of one of our contracts' custom errors.
 pub fn error_name(selector: [u8; 4]) -> Option<&'static str> {
     static NAMES: OnceLock<HashMap<[u8; 4], String>> = OnceLock::new();
-    let names = NAMES.get_or_init(|| {
-        all()
-            .values()
-            .flat_map(|a| error_signatures(&a.abi))
-            .map(|s| (selector_of(&s), s))
-            .collect()
-    });
+    let names = NAMES.get_or_init(|| error_names().map(|s| (selector_of(&s), s)).collect());
     names.get(&selector).map(String::as_str)
+}
+
+/// Signatures of our contracts' custom errors, some of them several times.
+pub fn error_names() -> impl Iterator<Item = String> {
+    all().values().flat_map(|a| error_signatures(&a.abi))
 }
 
 fn all() -> &'static HashMap<String, Artifact> {

@@ -50,7 +50,7 @@ pub struct L1Tx {
     pub block: u64,
     /// Timestamp of that block, in seconds.
     pub timestamp: u64,
-    /// Gas used; `None` when it was found again after a crash.
+    /// Gas used; `None` when L1 no longer tells.
     pub gas_used: Option<u64>,
 }
 

@@ -191,6 +191,20 @@ sol! {
         function isAttester(address account) external view returns (bool);
     }
 
+    /// Validity proofs.
+    #[derive(Debug)]
+    interface FinalVerifier {
+        function keyDigest() external view returns (bytes32);
+        function programId() external view returns (bytes32);
+    }
+
+    /// Two verifiers, both of which must accept.
+    #[derive(Debug)]
+    interface DualVerifier {
+        function first() external view returns (address);
+        function second() external view returns (address);
+    }
+
     /// What every verifier answers to.
     interface Verifier {
         function verify(bytes32[] publicInputs, bytes proof) external view returns (bool);

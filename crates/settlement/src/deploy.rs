@@ -10,6 +10,7 @@ use crate::{
     artifacts::{MissingArtifact, artifact},
     bindings::{Bridgehub, NewChainParams},
     l1::{L1Error, L1Wallet, Send},
+    verifier::Verifiers,
 };
 
 sol! {
@@ -36,6 +37,9 @@ pub enum DeployError {
     /// A deployment's receipt names no contract, or the registry did not announce the chain.
     #[error("L1 mined {0} without the result that it must have")]
     NoResult(String),
+    /// The description of a verifying key comes in one or two contracts.
+    #[error("the verifying key comes in {0} parts, one or two are possible")]
+    Key(usize),
 }
 
 /// The contracts that all chains of the family share.
@@ -66,8 +70,8 @@ pub struct Ecosystem {
 pub struct ChainDeployment {
     /// Its contract.
     pub address: Address,
-    /// Its verifier.
-    pub verifier: Address,
+    /// Its verifier contracts.
+    pub verifiers: Verifiers,
     /// L1 block of its creation.
     pub created_at: u64,
 }
@@ -83,8 +87,8 @@ pub struct NewChain {
     pub admin: Address,
     /// May commit, prove and execute.
     pub validator: Address,
-    /// Its verifier contract.
-    pub verifier: Address,
+    /// Its verifier contracts.
+    pub verifiers: Verifiers,
     /// Guest program that proofs must be of.
     pub program_id: B256,
     /// State root of genesis.
@@ -98,20 +102,33 @@ pub struct NewChain {
 }
 
 /// Deploys contracts one after the other, with words for each.
-struct Deployer<'a> {
-    wallet: &'a L1Wallet,
+pub(crate) struct Deployer<'a> {
+    pub(crate) wallet: &'a L1Wallet,
 }
 
 impl Deployer<'_> {
-    async fn create(&self, name: &str, arguments: Vec<u8>) -> Result<(Address, u64), DeployError> {
+    /// A contract of ours with its constructor's arguments; its address and block.
+    pub(crate) async fn create(
+        &self,
+        name: &str,
+        arguments: Vec<u8>,
+    ) -> Result<(Address, u64), DeployError> {
         let mut data = artifact(name)?.bytecode.to_vec();
         data.extend(arguments);
-        let what = format!("deployment of {name}");
-        let send = Send { what: what.clone(), data: data.into(), ..Send::default() };
+        self.create_code(format!("deployment of {name}"), data).await
+    }
+
+    /// Any init code.
+    pub(crate) async fn create_code(
+        &self,
+        what: String,
+        init: Vec<u8>,
+    ) -> Result<(Address, u64), DeployError> {
+        let send = Send { what: what.clone(), data: init.into(), ..Send::default() };
         let receipt = self.wallet.send(send).await?;
         let block = receipt.block_number.unwrap_or_default();
+        tracing::debug!(what, address = ?receipt.contract_address, gas = receipt.gas_used, "done");
         let address = receipt.contract_address.ok_or(DeployError::NoResult(what))?;
-        tracing::debug!(name, %address, gas = receipt.gas_used, "deployed");
         Ok((address, block))
     }
 
@@ -178,20 +195,6 @@ pub async fn deploy_ecosystem(
     })
 }
 
-/// Deploys a k-of-n attestation verifier owned by `owner`.
-///
-/// # Errors
-/// [`DeployError`]; the contract refuses a threshold of zero or beyond the number of attesters.
-pub async fn deploy_attestation_verifier(
-    wallet: &L1Wallet,
-    owner: Address,
-    attesters: &[Address],
-    threshold: u64,
-) -> Result<Address, DeployError> {
-    let arguments = (owner, attesters.to_vec(), U256::from(threshold)).abi_encode_params();
-    Ok(Deployer { wallet }.create("AttestationVerifier", arguments).await?.0)
-}
-
 /// Deploys the mintable test token.
 ///
 /// # Errors
@@ -220,7 +223,7 @@ pub async fn create_chain(
         baseTokenAssetId: chain.config.base_token_asset_id,
         admin: chain.admin,
         validator: chain.validator,
-        verifier: chain.verifier,
+        verifier: chain.verifiers.verifier,
         daValidator: ecosystem.rollup_da_validator,
         daPolicy: chain.config.da_policy as u8,
         protocolVersion: PROTOCOL_VERSION,
@@ -243,7 +246,7 @@ pub async fn create_chain(
         .ok_or(DeployError::NoResult(what))?;
     Ok(ChainDeployment {
         address: created.zkChain,
-        verifier: chain.verifier,
+        verifiers: chain.verifiers,
         created_at: receipt.block_number.unwrap_or_default(),
     })
 }

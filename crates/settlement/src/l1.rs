@@ -26,6 +26,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_FEE_BUMPS: u32 = 8;
 /// Wait for a transaction before its fee is raised.
 const BUMP_AFTER: Duration = Duration::from_secs(30);
+/// Most gas of one transaction (EIP-7825).
+pub const MAX_TX_GAS: u64 = 1 << 24;
 /// Most logs that one query may bring.
 pub const MAX_LOGS_PER_QUERY: usize = 20_000;
 
@@ -410,7 +412,7 @@ impl L1Wallet {
             })
             .await
             .map_err(|e| self.about(&send.what, e))?;
-        Ok(gas + gas / 4)
+        Ok(with_margin(gas))
     }
 
     /// Puts our own words on an error of the node.
@@ -515,6 +517,11 @@ impl L1Wallet {
     }
 }
 
+/// A gas limit with room for what changes until the transaction is mined, within what L1 takes.
+fn with_margin(estimate: u64) -> u64 {
+    estimate.saturating_add(estimate / 4).min(MAX_TX_GAS.max(estimate))
+}
+
 /// Raises every fee field by a quarter (blob fees double, as nodes ask for a blob replacement).
 fn raise_fees(request: &mut TransactionRequest) {
     let up = |v: u128| v.saturating_add(v / 4).saturating_add(1);
@@ -526,5 +533,20 @@ fn raise_fees(request: &mut TransactionRequest) {
     } else {
         request.max_fee_per_gas = request.max_fee_per_gas.map(up);
         request.max_priority_fee_per_gas = request.max_priority_fee_per_gas.map(up);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gas_limits_stay_within_the_cap_of_a_transaction() {
+        assert_eq!(with_margin(100_000), 125_000);
+        // A proof's verification: there is room.
+        assert_eq!(with_margin(9_000_000), 11_250_000);
+        assert_eq!(with_margin(15_000_000), MAX_TX_GAS);
+        // An L1 without the cap knows what it says.
+        assert_eq!(with_margin(20_000_000), 20_000_000);
     }
 }

@@ -13,4 +13,5 @@ pub mod recover;
 pub mod remote;
 pub mod revert;
 pub mod sender;
+pub mod verifier;
 pub mod watcher;

@@ -16,27 +16,13 @@ use crate::{
     bindings::{self, CommitBatchInfo, ZKChain},
     blobs::{self, BlobsError},
     l1::{L1Error, L1Wallet, Send},
+    verifier::is_about_the_proof,
 };
 
 /// Most batches that one commit, prove or execute transaction carries.
 const MAX_BATCHES_PER_TX: u64 = 16;
 /// Rounds in a row that L1 may refuse before settlement gives up: half an hour at the longest pause. A pause of the chain is waited for without end.
 const MAX_REFUSALS: u32 = 60;
-/// What the verifier contracts say of a proof that is false. Any other refusal (a pause, a race with another validator, too little gas) says nothing of the proof.
-const VERIFIER_ERRORS: [&str; 6] = [
-    "InvalidProof",
-    "UnknownAttester",
-    "SignersNotSorted",
-    "NotEnoughSignatures",
-    "MalformedSignature",
-    "MalformedProof",
-];
-
-/// Whether a refusal of `proveBatches` is about the proof itself.
-fn is_about_the_proof(reason: &str) -> bool {
-    VERIFIER_ERRORS.iter().any(|name| reason.starts_with(name))
-}
-
 /// Most blocks looked through for the transaction by which a batch took a step.
 const HISTORY_WINDOW: u64 = 50_000;
 
@@ -292,6 +278,10 @@ impl Settler {
         let Some(proof) = self.proofs.proof(first, last).map_err(SettlementError::Source)? else {
             return Ok(false);
         };
+        if proof.first != first || !(first..=last).contains(&proof.last) {
+            let words = format!("a proof of {}..={} for batch {first}", proof.first, proof.last);
+            return Err(SettlementError::Source(words.into()));
+        }
         let batches = self.stored_range(proof.first, proof.last)?;
         let call = ZKChain::proveBatchesCall {
             prev: self.stored(at.proven)?.into(),
@@ -375,7 +365,8 @@ impl Settler {
         let block = log.block_number.unwrap_or_default();
         let timestamp = self.timestamp(block).await?;
         let hash = log.transaction_hash.unwrap_or_default();
-        Ok(L1Tx { hash, block, timestamp, gas_used: None })
+        let gas_used = self.wallet.l1().receipt(hash).await?.map(|r| r.gas_used);
+        Ok(L1Tx { hash, block, timestamp, gas_used })
     }
 
     async fn timestamp(&self, block: u64) -> Result<u64, SettlementError> {
@@ -439,22 +430,5 @@ fn commit_info(batch: &SealedBatch, da_input: Bytes) -> CommitBatchInfo {
         gasPerPubdata: batch.fee_params.gas_per_pubdata,
         operator: p.operator,
         daInput: da_input,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_verifiers_own_words_condemn_a_proof() {
-        for name in VERIFIER_ERRORS {
-            assert!(is_about_the_proof(&format!("{name} (0x01020304)")), "{name}");
-        }
-        for reason in
-            ["ChainPaused (0x01)", "BatchHashMismatch (0x)", "no reason given", "Unauthorized", ""]
-        {
-            assert!(!is_about_the_proof(reason), "{reason}");
-        }
     }
 }

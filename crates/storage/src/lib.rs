@@ -27,8 +27,8 @@ pub use db::{ChainIdentity, Storage};
 pub use error::{Result, StorageError};
 pub use log::{LogEntry, LogWrite, TxLog};
 pub use model::{
-    Account, BatchRecord, BlockRecord, L1Tx, LogRecord, ProvingRecord, ReceiptRecord,
-    SettlementRecord, StateDiff, TxLocation, TxRecord,
+    Account, BatchRecord, BlockRecord, FinalProofRecord, L1Tx, LogRecord, ProvingRecord,
+    ReceiptRecord, SettlementRecord, StateDiff, TxLocation, TxRecord,
 };
 pub use recovery::RecoveredChain;
 pub use state_view::StateSnapshot;

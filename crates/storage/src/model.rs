@@ -172,7 +172,7 @@ pub struct L1Tx {
     pub block: u64,
     /// Timestamp of that block, in seconds.
     pub timestamp: u64,
-    /// Gas used; `None` when it was found again after a crash.
+    /// Gas used; `None` when L1 no longer tells.
     pub gas_used: Option<u64>,
 }
 
@@ -195,7 +195,7 @@ impl Default for SettlementRecord {
     }
 }
 
-/// How far the validity proof of a batch is. Kept up to date by the prover, durable at every shard.
+/// How far the validity proof of a batch is. Kept up to date by the prover, durable at every shard and every later step.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProvingRecord {
     /// Program that is being proven.
@@ -206,19 +206,47 @@ pub struct ProvingRecord {
     pub shards: u32,
     /// Shards that have a proof.
     pub done: u32,
-    /// Milliseconds spent so far, over all runs of the prover.
-    pub spent_ms: u64,
-    /// Size of the whole proof in bytes; 0 until every shard is proven and verified.
-    pub proof_bytes: u64,
-    /// Wall clock when it was complete, in milliseconds since 1970; 0 before.
-    pub proven_at_ms: u64,
-    /// Why the batch cannot be proven, if that has been found.
+    /// Size of the proofs of all shards in bytes; 0 until every shard is proven and verified.
+    pub base_bytes: u64,
+    /// Milliseconds spent on the shards so far, over all runs of the prover.
+    pub base_ms: u64,
+    /// Steps of joining the shards' proofs into one; 0 before it has begun.
+    pub join_steps: u32,
+    /// Steps that are done.
+    pub joined: u32,
+    /// Milliseconds spent on joining.
+    pub join_ms: u64,
+    /// The proof that L1 verifies, once it is made.
+    pub last: Option<FinalProofRecord>,
+    /// Why the batch cannot be proven, or why L1 refused its proof.
     pub failure: Option<String>,
 }
 
+/// A proof that L1 verifies, of one or several consecutive batches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FinalProofRecord {
+    /// First batch that it is of.
+    pub first: u64,
+    /// Last batch.
+    pub last: u64,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Proven bits of the weakest layer below it, rounded down.
+    pub proven_bits: u32,
+    /// Milliseconds that it took, beyond what was spent on each batch.
+    pub spent_ms: u64,
+    /// Wall clock when it was complete, in milliseconds since 1970.
+    pub made_at_ms: u64,
+}
+
 impl ProvingRecord {
-    /// True once the whole proof is stored.
+    /// True once there is a proof for L1.
     pub fn is_complete(&self) -> bool {
-        self.proof_bytes > 0
+        self.last.is_some()
+    }
+
+    /// Milliseconds from the first shard to the proof for L1, as far as it is.
+    pub fn spent_ms(&self) -> u64 {
+        self.base_ms + self.join_ms + self.last.map_or(0, |l| l.spent_ms)
     }
 }

@@ -4,13 +4,17 @@ use serde_json::Value;
 
 use crate::world::cairn;
 
-#[test]
-fn the_demo_finalizes_everything_and_says_so() {
-    let output = cairn().args(["demo", "--json"]).output().unwrap();
+/// Runs the demo; all its lines.
+fn demo(options: &[&str]) -> Vec<Value> {
+    let output = cairn().args(["demo", "--json"]).args(options).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}\n{errors}");
-    let lines: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+/// What is true whatever makes batches final.
+fn check(lines: &[Value]) -> &Value {
     let summary = lines.last().unwrap();
     assert_eq!(summary["event"], "summary");
     assert_eq!(summary["ok"], true);
@@ -20,8 +24,6 @@ fn the_demo_finalizes_everything_and_says_so() {
         for tx in ["commit_tx", "prove_tx", "execute_tx"] {
             assert!(batch[tx].as_str().is_some_and(|h| h.len() == 66), "{batch}");
         }
-        assert_eq!(batch["proof"]["verified"], true, "{batch}");
-        assert!(batch["proof"]["proven_bits"].as_f64().unwrap() >= 100.0);
     }
     for kind in ["deposits", "withdrawals"] {
         let items = summary[kind].as_array().unwrap();
@@ -36,6 +38,41 @@ fn the_demo_finalizes_everything_and_says_so() {
             .map(|l| l["status"].as_str().unwrap().to_owned())
             .collect();
         assert_eq!(states, ["pending", "processed", "committed", "proven", "finalized"]);
+    }
+    summary
+}
+
+/// The default: every batch is final because the contract on L1 verified its proof.
+#[test]
+fn the_demo_finalizes_everything_by_validity_proofs() {
+    let lines = demo(&[]);
+    let summary = check(&lines);
+    assert_eq!(summary["verifier"], "proof");
+    for batch in summary["batches"].as_array().unwrap() {
+        assert_eq!(batch["verifier"], "proof");
+        assert!(batch["prove_seconds"].as_f64().unwrap() > 0.0);
+        assert!(batch["cycles"].as_u64().unwrap() > 100_000, "{batch}");
+        // What a transaction carries, and what the issue allows.
+        let bytes = batch["proof_bytes"].as_u64().unwrap();
+        assert!((64 << 10..128 << 10).contains(&bytes), "{batch}");
+        assert!(batch["verify_gas"].as_u64().unwrap() > 1_000_000, "{batch}");
+        assert!(batch["verify_gas"].as_u64().unwrap() < 1 << 24, "{batch}");
+        assert!(batch["proven_bits"].as_u64().unwrap() >= 100, "{batch}");
+    }
+    let twins: Vec<_> = lines.iter().filter(|l| l["event"] == "proof").collect();
+    assert!(!twins.is_empty() && twins.iter().all(|l| l["verified"] == true));
+}
+
+/// Attesters instead, by the option of the same meaning: quick, and never called a proof.
+#[test]
+fn the_demo_without_proofs_says_that_batches_are_attested() {
+    let lines = demo(&["--no-prove"]);
+    let summary = check(&lines);
+    assert_eq!(summary["verifier"], "attesters");
+    for batch in summary["batches"].as_array().unwrap() {
+        assert_eq!(batch["verifier"], "attesters");
+        assert!(batch["proven_bits"].is_null() && batch["prove_seconds"].is_null(), "{batch}");
+        assert_eq!(batch["proof_bytes"], 65);
     }
 }
 

@@ -6,4 +6,5 @@ mod explorer;
 mod kill;
 mod prove;
 mod recover;
+mod refusal;
 mod world;

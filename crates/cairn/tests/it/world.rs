@@ -70,13 +70,20 @@ impl Up {
         Self::start_with(dir, l1, &[])
     }
 
-    /// As [`Self::start`], with more options.
+    /// As [`Self::start`], with more options. Its batches are attested: what such a test is about does not need a proof, and is quick without.
     pub fn start_with(dir: &Path, l1: Option<&str>, options: &[&str]) -> Self {
+        Self::start_of("attesters", dir, l1, options)
+    }
+
+    /// With a verifier of this kind.
+    pub fn start_of(verifier: &str, dir: &Path, l1: Option<&str>, options: &[&str]) -> Self {
         let mut command = cairn();
         command
             .args([
                 "up",
                 "--json",
+                "--verifier",
+                verifier,
                 "--port",
                 "0",
                 "--l1-port",

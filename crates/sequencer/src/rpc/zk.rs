@@ -648,6 +648,7 @@ fn proving_view(record: ProvingRecord) -> Proving {
     let status = match &record.failure {
         Some(_) => "failed",
         None if record.is_complete() => "proven",
+        None if record.base_bytes > 0 => "joining",
         None => "proving",
     };
     Proving {
@@ -656,8 +657,12 @@ fn proving_view(record: ProvingRecord) -> Proving {
         cycles: record.cycles,
         shards: record.shards,
         done: record.done,
-        spent_ms: record.spent_ms,
-        proof_bytes: record.proof_bytes,
+        join_steps: record.join_steps,
+        joined: record.joined,
+        spent_ms: record.spent_ms(),
+        proof_bytes: record.last.map_or(0, |l| l.bytes),
+        proven_bits: record.last.map(|l| l.proven_bits),
+        proof_of: record.last.map(|l| (l.first, l.last)),
         failure: record.failure,
     }
 }

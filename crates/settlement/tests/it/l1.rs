@@ -11,7 +11,9 @@ use cairn_primitives::{
 use cairn_settlement::{
     batch::SourceError,
     bindings::{Bridgehub, L1NativeTokenVault},
+    deploy::DeployError,
     l1::{L1, L1Error, L1Wallet, Send},
+    verifier::{Attesters, ProofKey, VerifierKind, deploy_verifiers, find_verifiers},
     watcher::{PrioritySink, WatchError, Watcher},
 };
 use parking_lot::Mutex;
@@ -159,4 +161,40 @@ async fn errors_say_what_is_wrong() {
     let error =
         w.wallet.send(Send::call("creation", w.ecosystem.bridgehub, call)).await.unwrap_err();
     assert!(error.to_string().contains("ChainAlreadyRegistered"), "{error}");
+}
+
+/// Each kind is deployed, and told by what it answers; a description that is not of its digest is refused by the contract itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn verifiers_of_each_kind_are_deployed_and_recognised() {
+    let w = world().await;
+    // Two parts, as a large description has them; nothing is verified here.
+    // It begins as descriptions do; the fourth number is that of the public values.
+    let first = [&b"CAIRNFP1"[..], &[0; 12], &[0, 0, 0, 76], &[7; 24_551]].concat();
+    let parts = [first, b"the rest".to_vec()];
+    let code = |part: &Vec<u8>| [&[0], part.as_slice()].concat();
+    let key = ProofKey {
+        digest: alloy_primitives::keccak256(parts.concat()),
+        program_id: B256::repeat_byte(1),
+        data_code: parts.iter().map(code).collect(),
+    };
+    let me = w.wallet.address();
+    let attesters = Attesters { accounts: vec![me], threshold: 1, owner: w.ecosystem.governance };
+    for kind in [VerifierKind::Proof, VerifierKind::Attesters, VerifierKind::Both] {
+        let made = deploy_verifiers(&w.wallet, kind, Some(&key), &attesters).await.unwrap();
+        assert_eq!(made.kind, kind);
+        assert_eq!(made.proof.is_some(), kind.needs_proof());
+        assert_eq!(made.attesters.is_some(), kind.needs_attesters());
+        assert_eq!(find_verifiers(&w.l1, made.verifier).await.unwrap(), Some(made));
+    }
+    for stranger in [me, w.ecosystem.bridgehub] {
+        assert_eq!(find_verifiers(&w.l1, stranger).await.unwrap(), None);
+    }
+    let proof = VerifierKind::Proof;
+    assert!(matches!(
+        deploy_verifiers(&w.wallet, proof, None, &attesters).await,
+        Err(DeployError::Key(0))
+    ));
+    let other = ProofKey { digest: B256::ZERO, ..key };
+    let error = deploy_verifiers(&w.wallet, proof, Some(&other), &attesters).await.unwrap_err();
+    assert!(error.to_string().contains("FinalProofRefused"), "{error}");
 }

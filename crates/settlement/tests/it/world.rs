@@ -6,11 +6,9 @@ use cairn_l1_dev::{L1Config, L1Dev};
 use cairn_primitives::{ChainConfig, FeeParams};
 use cairn_settlement::{
     bridge::Bridge,
-    deploy::{
-        ChainDeployment, Ecosystem, NewChain, create_chain, deploy_attestation_verifier,
-        deploy_ecosystem,
-    },
+    deploy::{ChainDeployment, Ecosystem, NewChain, create_chain, deploy_ecosystem},
     l1::{L1, L1Wallet},
+    verifier::{Attesters, VerifierKind, Verifiers, deploy_verifiers},
 };
 
 /// First account of the test mnemonic.
@@ -41,16 +39,21 @@ pub async fn world_with(verifier: Option<&[u8]>) -> World {
     let me = signer.address();
     let wallet = L1Wallet::new(l1.clone(), signer);
     let ecosystem = deploy_ecosystem(&wallet, 60).await.unwrap();
-    let verifier = match verifier {
-        None => deploy_attestation_verifier(&wallet, ecosystem.governance, &[me], 1).await.unwrap(),
-        Some(runtime) => deploy_raw(&wallet, runtime).await,
+    let kind = VerifierKind::Attesters;
+    let attesters = Attesters { accounts: vec![me], threshold: 1, owner: ecosystem.governance };
+    let verifiers = match verifier {
+        None => deploy_verifiers(&wallet, kind, None, &attesters).await.unwrap(),
+        Some(runtime) => {
+            let verifier = deploy_raw(&wallet, runtime).await;
+            Verifiers { kind, verifier, proof: None, attesters: Some(verifier) }
+        }
     };
     let genesis = NewChain {
         config: ChainConfig::eth_rollup(CHAIN_ID, l1.chain_id()),
         fee_params: FeeParams::default(),
         admin: me,
         validator: me,
-        verifier,
+        verifiers,
         program_id: B256::ZERO,
         genesis_root: B256::repeat_byte(1),
         genesis_leaves: 2,
