@@ -226,7 +226,7 @@ async fn batch(dir: &Path, txs: u64, verification: u64) -> Outcome<Value> {
     node.seal().await?;
     let wallet = l2.wallet(key);
     for i in 0..txs {
-        let to = Address::left_padding_from(&(0x1_0000 + i).to_be_bytes());
+        let to = Address::left_padding_from(&(0x5eed_0000_0000 + i).to_be_bytes());
         let send = Send {
             what: "a transfer".into(),
             to: Some(to),

@@ -178,7 +178,9 @@ impl Builder {
     fn batch_deadline(&self) -> Option<Instant> {
         let batches = &self.shared.config.batches;
         let age = batches.max_age?;
-        let waiting = self.open.number - 1 - self.shared.storage.batch_heads().executed;
+        // After a restart the open batch may be counted from an older state than L1's.
+        let executed = self.shared.storage.batch_heads().executed;
+        let waiting = self.open.number.saturating_sub(1 + executed);
         if waiting >= batches.busy_at {
             return None;
         }
