@@ -63,7 +63,8 @@ pub fn root() -> PathBuf {
 }
 
 fn test(rest: &[&str]) -> Outcome {
-    cargo(&[&["test", "--workspace", "--locked"], rest].concat())?;
+    // One failure does not hide the next.
+    cargo(&[&["test", "--workspace", "--locked", "--no-fail-fast"], rest].concat())?;
     if !rest.is_empty() {
         return Ok(());
     }

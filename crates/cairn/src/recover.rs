@@ -20,7 +20,7 @@ use cairn_settlement::{
     deploy::{ChainDeployment, Ecosystem},
     l1::{L1, L1Wallet, Send},
     recover::{L1Batch, Reader},
-    verifier::find_verifiers,
+    verifier::{find_verifiers, read_attesters},
 };
 use cairn_state::{Tree, TreeReader, TreeUpdate};
 use cairn_stf::pubdata::Pubdata;
@@ -174,8 +174,17 @@ async fn network(
     let verifiers = find_verifiers(l1, verifier)
         .await?
         .ok_or_else(|| format!("the chain's verifier {verifier} is of no kind known here"))?;
+    let attesters = match verifiers.attesters {
+        Some(contract) => Some(read_attesters(l1, contract, args.from_block).await?),
+        None => None,
+    };
     let deployment = ChainDeployment { address: chain, verifiers, created_at: creation.block };
-    Ok(Network::new(ecosystem, deployment, config, fees, params.genesisTimestamp))
+    let mut network = Network::new(ecosystem, deployment, config, fees, params.genesisTimestamp);
+    if let Some(attesters) = attesters {
+        network.attesters = attesters.accounts;
+        network.attestations = usize::try_from(attesters.threshold)?;
+    }
+    Ok(network)
 }
 
 /// The parameters with which the chain was created, from the registry's own history.

@@ -187,8 +187,10 @@ sol! {
 
     /// k-of-n attesters.
     interface AttestationVerifier {
+        event AttesterUpdate(address indexed attester, bool active);
+        function owner() external view returns (address);
+        function attesterCount() external view returns (uint256);
         function threshold() external view returns (uint256);
-        function isAttester(address account) external view returns (bool);
     }
 
     /// Validity proofs.

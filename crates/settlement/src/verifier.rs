@@ -1,11 +1,11 @@
 //! What a chain's verifier on L1 asks for, how its contracts are put there, and what its refusals mean.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_provider::Provider as _;
-use alloy_sol_types::{SolCall, SolValue};
+use alloy_sol_types::{SolCall, SolEvent, SolValue};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -13,6 +13,9 @@ use crate::{
     deploy::{DeployError, Deployer},
     l1::{L1, L1Error, L1Wallet},
 };
+
+/// L1 blocks whose logs are asked for at once.
+const WINDOW: u64 = 1_000;
 
 /// What makes a chain's batches final.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,6 +218,43 @@ pub async fn find_verifiers(l1: &L1, verifier: Address) -> Result<Option<Verifie
     let attests = answers(l1, second, AttestationVerifier::thresholdCall {}).await?.is_some();
     let both = made(VerifierKind::Both, Some(first), Some(second));
     Ok((proves && attests).then_some(both))
+}
+
+/// Who attests by now for the `AttestationVerifier` at `verifier`, from its history since L1 block `from`.
+///
+/// # Errors
+/// L1's, when it does not answer; [`L1Error::Nonsense`] when the history is not the whole one.
+pub async fn read_attesters(l1: &L1, verifier: Address, from: u64) -> Result<Attesters, L1Error> {
+    let head = l1.block_number().await?;
+    let mut accounts = BTreeSet::new();
+    for from in (from..=head).step_by(WINDOW as usize) {
+        let to = head.min(from + WINDOW - 1);
+        let topic = AttestationVerifier::AttesterUpdate::SIGNATURE_HASH;
+        for log in l1.logs(verifier, topic, from, to).await? {
+            let event = AttestationVerifier::AttesterUpdate::decode_log(&log.inner)
+                .map_err(|e| L1Error::Nonsense { what: "AttesterUpdate", detail: e.to_string() })?;
+            if event.active {
+                accounts.insert(event.attester);
+            } else {
+                accounts.remove(&event.attester);
+            }
+        }
+    }
+    let count = l1.call(verifier, AttestationVerifier::attesterCountCall {}).await?;
+    let threshold = l1.call(verifier, AttestationVerifier::thresholdCall {}).await?;
+    let owner = l1.call(verifier, AttestationVerifier::ownerCall {}).await?;
+    match u64::try_from(threshold) {
+        Ok(threshold) if count == U256::from(accounts.len()) && threshold > 0 => {
+            Ok(Attesters { accounts: accounts.into_iter().collect(), threshold, owner })
+        }
+        _ => {
+            let detail = format!(
+                "{verifier} counts {count} attesters and asks for {threshold}; {} are in its history since block {from}",
+                accounts.len()
+            );
+            Err(L1Error::Nonsense { what: "AttesterUpdate", detail })
+        }
+    }
 }
 
 /// Bytes of the proof that the `proveBatches` in an L1 transaction carried; `None` when it is another transaction.

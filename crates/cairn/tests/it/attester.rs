@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::world::{Process, Up, cairn, free_port, pay, start_l1, until};
 
-fn attester(up: &Up, l1: &str, key: &PrivateKeySigner) -> Process {
+pub fn attester(up: &Up, l1: &str, key: &PrivateKeySigner) -> Process {
     let key = key.to_bytes().to_string();
     let child = cairn()
         .args(["attester", "--rpc", &up.text("/l2/http"), "--l1", l1, "--key", &key])

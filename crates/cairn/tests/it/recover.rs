@@ -1,6 +1,9 @@
 //! `cairn recover --from-l1`: a thousand transactions later, the same root from L1 alone, and a chain that goes on from it.
 
+use std::time::Duration;
+
 use alloy_primitives::{Address, U256};
+use alloy_signer_local::PrivateKeySigner;
 use cairn_settlement::{
     bindings::{Erc20, ZKChain},
     bridge::Bridge,
@@ -10,6 +13,7 @@ use cairn_settlement::{
 use serde_json::{Value, json};
 
 use crate::{
+    attester::attester,
     kill::counters,
     world::{Up, ask, cairn, free_port, pay, start_l1, until},
 };
@@ -91,27 +95,24 @@ async fn the_state_of_a_thousand_transactions_comes_back_from_l1_and_the_chain_g
 async fn a_batch_that_was_not_proven_is_taken_back() {
     let dir = tempfile::tempdir().unwrap();
     let (_l1, l1) = start_l1(&dir.path().join("l1"), free_port()).await;
-    let node = dir.path().join("node");
     let friend = Address::repeat_byte(0x52);
-    let mut attempt = 0;
-    let (hub, chain, before) = loop {
-        let mut up = Up::start(&node, Some(l1.url()));
-        let chain = up.address("/chain/address");
-        pay(&up.wallet(0).await, friend, 1).await;
-        until("a commit", || async {
-            let [committed, proven, _] = counters(&l1, chain).await;
-            (committed > proven).then_some(())
-        })
-        .await;
-        up.process.kill();
+    // Two signatures are needed and the node has one attester: a batch that is committed stays unproven until the other one comes.
+    let absent = PrivateKeySigner::random();
+    let address = absent.address().to_string();
+    let options = ["--attester", &address, "--attestations", "2"];
+    let mut up = Up::start_with(&dir.path().join("node"), Some(l1.url()), &options);
+    let (hub, chain) = (up.text("/contracts/bridgehub"), up.address("/chain/address"));
+    pay(&up.wallet(0).await, friend, 1).await;
+    until("a commit", || async { (counters(&l1, chain).await[0] > 0).then_some(()) }).await;
+    up.process.kill();
+    // A commitment may have been on its way to L1 when the node was killed: it is there when the counters stand still.
+    let before = until("counters that stand still", || async {
         let now = counters(&l1, chain).await;
-        if now[0] > now[1] {
-            break (up.text("/contracts/bridgehub"), chain, now);
-        }
-        // The proof was on its way already.
-        attempt += 1;
-        assert!(attempt < 20, "every batch is proven at once: {now:?}");
-    };
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        (counters(&l1, chain).await == now).then_some(now)
+    })
+    .await;
+    assert_eq!(before[1], 0);
     let recover = |target: &str, options: &[&str]| -> Value {
         let mut command = cairn();
         command.args(["recover", "--json", "--from-l1", l1.url(), "--bridgehub", &hub]);
@@ -127,7 +128,8 @@ async fn a_batch_that_was_not_proven_is_taken_back() {
     assert_eq!(recover("recovered", &["--revert-unproven"])["unproven"], 0);
     assert_eq!(counters(&l1, chain).await[..2], [before[1], before[1]]);
 
-    let up = Up::start(&dir.path().join("recovered"), Some(l1.url()));
+    let up = Up::start_with(&dir.path().join("recovered"), Some(l1.url()), &options);
+    let _other = attester(&up, l1.url(), &absent);
     pay(&up.wallet(0).await, friend, 1).await;
     until("finality of batches in their place", || async {
         (counters(&l1, chain).await[2] > before[1]).then_some(())
