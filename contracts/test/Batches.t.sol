@@ -151,6 +151,81 @@ contract BatchesTest is Fixture {
         chain.proveBatches(genesis, _one(first), good);
     }
 
+    /// The same batch on two chains: what is proven of one says nothing of the other, nor does it a second time of the same.
+    function test_another_chains_proof_is_refused() public {
+        StoredBatchInfo memory genesis = last[CHAIN];
+        StoredBatchInfo memory otherGenesis = last[OTHER_CHAIN];
+        CommitBatchInfo memory b = _batch(CHAIN, 0, ROOT);
+        StoredBatchInfo memory ours = _commit(CHAIN, b);
+        StoredBatchInfo memory theirs = _commit(OTHER_CHAIN, b);
+        assertEq(ours.stateRoot, theirs.stateRoot, "they differ in nothing but the chain");
+        assertTrue(ours.publicInput != theirs.publicInput, "the public input names the chain");
+        bytes memory proof = _sign(ATTESTER_KEY, _one(ours));
+        vm.startPrank(VALIDATOR);
+        vm.expectRevert();
+        otherChain.proveBatches(otherGenesis, _one(theirs), proof);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                BatchHashMismatch.selector, keccak256(abi.encode(theirs)), keccak256(abi.encode(ours))
+            )
+        );
+        otherChain.proveBatches(otherGenesis, _one(ours), proof);
+        chain.proveBatches(genesis, _one(ours), proof);
+        vm.stopPrank();
+        // The next batch, with the same contents, needs a proof of its own.
+        StoredBatchInfo memory next = _commit(CHAIN, _batch(CHAIN, 0, ROOT));
+        vm.startPrank(VALIDATOR);
+        vm.expectRevert();
+        chain.proveBatches(ours, _one(next), proof);
+        vm.stopPrank();
+        assertEq(chain.getTotalBatchesVerified(), 1, "one proof, one batch");
+        assertEq(otherChain.getTotalBatchesVerified(), 0, "none");
+    }
+
+    /// An execution from a state that is not the last one's end is another claim, whatever it comes to.
+    function test_a_proof_from_a_stale_state_is_refused() public {
+        StoredBatchInfo memory genesis = last[CHAIN];
+        StoredBatchInfo memory first = _settle(CHAIN, 0, ROOT);
+        CommitBatchInfo memory b = _batch(CHAIN, 0, keccak256("2"));
+        StoredBatchInfo memory stale = first;
+        bytes32[4] memory claims;
+        claims[0] = _publicInput(CHAIN, first, b, first.priorityOpsHashAfter);
+        (stale.stateRoot, stale.leafCount) = (genesis.stateRoot, genesis.leafCount);
+        claims[1] = _publicInput(CHAIN, stale, b, first.priorityOpsHashAfter);
+        stale = last[CHAIN];
+        stale.lastBlockHash = genesis.lastBlockHash;
+        claims[2] = _publicInput(CHAIN, stale, b, first.priorityOpsHashAfter);
+        claims[3] = _publicInput(CHAIN, genesis, b, first.priorityOpsHashAfter);
+        StoredBatchInfo memory before = last[CHAIN];
+        StoredBatchInfo memory stored = _commit(CHAIN, b);
+        for (uint256 i = 1; i < 4; ++i) {
+            bytes32[] memory inputs = new bytes32[](1);
+            inputs[0] = claims[i];
+            bytes memory proof = _signInputs(ATTESTER_KEY, verifier, inputs);
+            vm.startPrank(VALIDATOR);
+            vm.expectRevert();
+            chain.proveBatches(before, _one(stored), proof);
+            // Nor does it help to name the stale claim: L1 made its own.
+            StoredBatchInfo memory lie = abi.decode(abi.encode(stored), (StoredBatchInfo));
+            lie.publicInput = claims[i];
+            vm.expectRevert();
+            chain.proveBatches(before, _one(lie), proof);
+            vm.stopPrank();
+        }
+        // On top of a batch that is not the last one proven.
+        bytes memory good = _sign(ATTESTER_KEY, _one(stored));
+        vm.startPrank(VALIDATOR);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                BatchHashMismatch.selector, keccak256(abi.encode(before)), keccak256(abi.encode(genesis))
+            )
+        );
+        chain.proveBatches(genesis, _one(stored), good);
+        chain.proveBatches(before, _one(stored), good);
+        vm.stopPrank();
+        assertEq(stored.publicInput, claims[0], "L1's own claim");
+    }
+
     function test_empty_and_huge_ranges_are_refused() public {
         StoredBatchInfo memory genesis = last[CHAIN];
         vm.startPrank(VALIDATOR);

@@ -11,6 +11,7 @@ import "./utils/Fixture.sol";
 contract FinalVerifierPinsTest is Test {
     address private constant DATA0 = address(0xda7a0);
     address private constant DATA1 = address(0xda7a1);
+    bytes32 private constant PROGRAM = bytes32(uint256(7));
     /// As a description begins: magic, numbers of four bytes, of which the fourth is that of the public values.
     bytes private constant DESCRIPTION = bytes.concat("CAIRNFP1", bytes12(0), bytes4(uint32(76)), "and so on");
 
@@ -21,25 +22,25 @@ contract FinalVerifierPinsTest is Test {
     function test_a_key_is_pinned_by_its_digest() public {
         vm.etch(DATA0, _code(DESCRIPTION));
         bytes32 digest = keccak256(DESCRIPTION);
-        FinalVerifier v = new FinalVerifier(digest, bytes32(uint256(7)), DATA0, address(0));
+        FinalVerifier v = new FinalVerifier(digest, PROGRAM, DATA0, address(0));
         assertEq(v.keyDigest(), digest, "key");
-        assertEq(v.programId(), bytes32(uint256(7)), "program");
+        assertEq(v.programId(), PROGRAM, "program");
         vm.expectRevert(abi.encodeWithSelector(FinalProofRefused.selector, CHECK_KEY));
-        new FinalVerifier(keccak256("another"), 0, DATA0, address(0));
+        new FinalVerifier(keccak256("another"), PROGRAM, DATA0, address(0));
         // A part too many, a part too few, parts in another order.
         vm.etch(DATA1, _code("the second part"));
         vm.expectRevert(abi.encodeWithSelector(FinalProofRefused.selector, CHECK_KEY));
-        new FinalVerifier(digest, 0, DATA0, DATA1);
+        new FinalVerifier(digest, PROGRAM, DATA0, DATA1);
         bytes32 both = keccak256(bytes.concat(DESCRIPTION, "the second part"));
-        new FinalVerifier(both, 0, DATA0, DATA1);
+        new FinalVerifier(both, PROGRAM, DATA0, DATA1);
         vm.expectRevert(abi.encodeWithSelector(FinalProofRefused.selector, CHECK_KEY));
-        new FinalVerifier(both, 0, DATA0, address(0));
+        new FinalVerifier(both, PROGRAM, DATA0, address(0));
         vm.expectRevert(abi.encodeWithSelector(FinalProofRefused.selector, CHECK_KEY));
-        new FinalVerifier(both, 0, DATA1, DATA0);
+        new FinalVerifier(both, PROGRAM, DATA1, DATA0);
         vm.expectRevert(abi.encodeWithSelector(NotAContract.selector, address(0)));
-        new FinalVerifier(digest, 0, address(0), DATA0);
+        new FinalVerifier(digest, PROGRAM, address(0), DATA0);
         vm.expectRevert(abi.encodeWithSelector(NotAContract.selector, address(0xbad)));
-        new FinalVerifier(digest, 0, DATA0, address(0xbad));
+        new FinalVerifier(digest, PROGRAM, DATA0, address(0xbad));
     }
 
     /// Data of another format, or for another statement, is no key, whatever its digest.
@@ -51,7 +52,7 @@ contract FinalVerifierPinsTest is Test {
         for (uint256 i = 0; i < 2; ++i) {
             vm.etch(DATA0, _code(others[i]));
             vm.expectRevert(abi.encodeWithSelector(FinalProofRefused.selector, CHECK_KEY));
-            new FinalVerifier(keccak256(others[i]), 0, DATA0, address(0));
+            new FinalVerifier(keccak256(others[i]), PROGRAM, DATA0, address(0));
         }
     }
 
@@ -64,11 +65,14 @@ contract FinalVerifierPinsTest is Test {
             vm.expectRevert(abi.encodeWithSelector(FinalProofRefused.selector, CHECK_CANONICAL));
             new FinalVerifier(digest, bytes32(P << (32 * i)), DATA0, address(0));
         }
+        // None at all: a chain would take it for a verifier that any program suits.
+        vm.expectRevert(abi.encodeWithSelector(FinalProofRefused.selector, CHECK_CANONICAL));
+        new FinalVerifier(digest, 0, DATA0, address(0));
     }
 
     function test_ranges_that_no_proof_has_are_refused() public {
         vm.etch(DATA0, _code(DESCRIPTION));
-        FinalVerifier v = new FinalVerifier(keccak256(DESCRIPTION), 0, DATA0, address(0));
+        FinalVerifier v = new FinalVerifier(keccak256(DESCRIPTION), PROGRAM, DATA0, address(0));
         bytes32[] memory none = new bytes32[](0);
         assertRevert(
             address(v), abi.encodeCall(IVerifier.verify, (none, "")), abi.encodeWithSelector(EmptyBatchRange.selector)
@@ -164,6 +168,7 @@ contract FinalVerifierProofTest is Test {
         accounts[0] = vm.addr(ATTESTER_KEY);
         AttestationVerifier attesters = new AttestationVerifier(address(this), accounts, 1);
         DualVerifier both = new DualVerifier(verifier, attesters);
+        assertEq(both.programId(), verifier.programId(), "program");
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(ATTESTER_KEY, attesters.digest(inputs));
         bytes memory signature = abi.encodePacked(r, s, v);
         assertTrue(both.verify(inputs, abi.encode(proof, signature)), "both");
@@ -173,5 +178,77 @@ contract FinalVerifierProofTest is Test {
         _refused(both, inputs, proof);
         bytes32[] memory other = new bytes32[](1);
         _refused(both, other, abi.encode(proof, signature));
+    }
+}
+
+/// @dev A real proof of another chain's real batch, offered to a chain that asks for proofs.
+contract FinalVerifierChainTest is Fixture {
+    string private constant VECTOR = "test/vectors/final_proof.json";
+    address private constant DATA0 = address(0xda7a0);
+    address private constant DATA1 = address(0xda7a1);
+
+    function _final(string memory json) private returns (FinalVerifier) {
+        vm.etch(DATA0, vm.parseJsonBytes(json, ".data0"));
+        bytes memory second = vm.parseJsonBytes(json, ".data1");
+        if (second.length > 0) vm.etch(DATA1, second);
+        bytes32 digest = vm.parseJsonBytes32(json, ".key_digest");
+        bytes32 program = vm.parseJsonBytes32(json, ".program_id");
+        return new FinalVerifier(digest, program, DATA0, second.length > 0 ? DATA1 : address(0));
+    }
+
+    function test_a_chain_takes_only_proofs_of_its_own_batches() public {
+        string memory json = vm.readFile(VECTOR);
+        FinalVerifier proofs = _final(json);
+        bytes32 program = proofs.programId();
+        vm.startPrank(address(timelock));
+        vm.expectRevert(abi.encodeWithSelector(ProgramMismatch.selector, PROGRAM, program));
+        chain.upgradeProtocol(2, PROGRAM, address(proofs));
+        chain.upgradeProtocol(1, program, address(proofs));
+        vm.stopPrank();
+
+        StoredBatchInfo memory genesis = last[CHAIN];
+        CommitBatchInfo memory b = _batch(CHAIN, 0, keccak256("root"));
+        StoredBatchInfo memory stored = _stored(CHAIN, genesis, b);
+        // As the fixture's, but for the program that L1 puts in.
+        stored.publicInput = _named(program, genesis, b);
+        vm.prank(VALIDATOR);
+        chain.commitBatches(genesis, _one(b));
+        assertEq(chain.storedBatchHash(1), keccak256(abi.encode(stored)), "L1 names the verifier's program");
+
+        bytes memory proof = vm.parseJsonBytes(json, ".proof");
+        bytes32[] memory proven = vm.parseJsonBytes32Array(json, ".public_inputs");
+        assertTrue(proofs.verify(proven, proof), "a good proof of something else");
+        bytes memory call = abi.encodeCall(IZKChain.proveBatches, (genesis, _one(stored), proof));
+        vm.prank(VALIDATOR);
+        (bool ok, bytes memory out) = address(chain).call(call);
+        assertFalse(ok, "accepted");
+        assertEq(bytes32(out), bytes32(FinalProofRefused.selector), "by the verifier");
+        // Under the claim that it is good for, which is not what L1 committed to.
+        StoredBatchInfo memory lie = abi.decode(abi.encode(stored), (StoredBatchInfo));
+        lie.publicInput = proven[0];
+        vm.prank(VALIDATOR);
+        vm.expectRevert(
+            abi.encodeWithSelector(BatchHashMismatch.selector, keccak256(abi.encode(stored)), keccak256(abi.encode(lie)))
+        );
+        chain.proveBatches(genesis, _one(lie), proof);
+        assertEq(chain.getTotalBatchesVerified(), 0, "nothing is proven");
+    }
+
+    function _named(bytes32 program, StoredBatchInfo memory prev, CommitBatchInfo memory b)
+        private
+        view
+        returns (bytes32)
+    {
+        return keccak256(
+            bytes.concat(
+                abi.encode(uint256(1), program, CHAIN, b.batchNumber, prev.lastBlock + 1, b.lastBlock),
+                abi.encode(b.firstTimestamp, b.lastTimestamp, prev.stateRoot, prev.leafCount, prev.lastBlockHash),
+                abi.encode(b.newStateRoot, b.newLeafCount, b.lastBlockHash, b.priorityOpsCount),
+                abi.encode(prev.priorityOpsHashAfter, prev.priorityOpsHashAfter, b.l2ToL1Root, _daCommitment(b.daInput)),
+                abi.encode(
+                    bytes32(0), keccak256(abi.encode(b.baseFee, b.gasPerPubdata)), b.operator, _configHash(CHAIN)
+                )
+            )
+        );
     }
 }

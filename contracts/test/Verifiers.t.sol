@@ -8,9 +8,11 @@ import "./utils/Fixture.sol";
 
 contract FixedVerifier is IVerifier {
     bool private immutable _answer;
+    bytes32 public immutable programId;
 
-    constructor(bool answer) {
+    constructor(bool answer, bytes32 program) {
         _answer = answer;
+        programId = program;
     }
 
     function verify(bytes32[] calldata, bytes calldata) external view returns (bool) {
@@ -134,8 +136,8 @@ contract VerifiersTest is Test {
     }
 
     function test_dual_needs_both() public {
-        IVerifier yes = new FixedVerifier(true);
-        IVerifier no = new FixedVerifier(false);
+        IVerifier yes = new FixedVerifier(true, 0);
+        IVerifier no = new FixedVerifier(false, 0);
         bytes memory attested = bytes.concat(_sig(keys[0]), _sig(keys[1]));
         assertTrue(new DualVerifier(yes, two).verify(inputs, abi.encode(bytes(""), attested)), "both");
         assertFalse(new DualVerifier(no, two).verify(inputs, abi.encode(bytes(""), attested)), "first says no");
@@ -147,5 +149,96 @@ contract VerifiersTest is Test {
         assertFalse(ok, "malformed");
         vm.expectRevert(abi.encodeWithSelector(NotAContract.selector, address(0)));
         new DualVerifier(yes, IVerifier(address(0)));
+    }
+
+    /// The program that a pair binds is the one that either binds; a pair that binds two would accept nothing that makes sense.
+    function test_dual_binds_one_program() public {
+        bytes32 a = keccak256("a");
+        bytes32 b = keccak256("b");
+        assertEq(two.programId(), 0, "attesters bind none");
+        assertEq(_dual(a, 0).programId(), a, "the first");
+        assertEq(_dual(0, a).programId(), a, "the second");
+        assertEq(_dual(a, a).programId(), a, "both");
+        assertEq(_dual(0, 0).programId(), 0, "none");
+        IVerifier first = new FixedVerifier(true, a);
+        IVerifier second = new FixedVerifier(true, b);
+        vm.expectRevert(abi.encodeWithSelector(ProgramMismatch.selector, a, b));
+        new DualVerifier(first, second);
+        // Two pairs in a pair: what one of them binds is not lost.
+        IVerifier pair = _dual(0, b);
+        vm.expectRevert(abi.encodeWithSelector(ProgramMismatch.selector, a, b));
+        new DualVerifier(first, pair);
+    }
+
+    function _dual(bytes32 first, bytes32 second) private returns (DualVerifier) {
+        return new DualVerifier(new FixedVerifier(true, first), new FixedVerifier(true, second));
+    }
+}
+
+/// @dev A chain's program and its verifier's are the same, whenever either is set.
+contract ProgramTest is Fixture {
+    bytes32 private constant OTHER = keccak256("another program");
+
+    function _mismatch(bytes32 expected, bytes32 proven) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(ProgramMismatch.selector, expected, proven);
+    }
+
+    function _create(uint256 chainId, IVerifier by) private returns (bool ok, bytes memory out) {
+        NewChainParams memory p = _params(chainId, ethAsset);
+        p.verifier = address(by);
+        return address(bridgehub).call(abi.encodeCall(Bridgehub.createNewChain, (p)));
+    }
+
+    function test_a_chain_is_made_only_with_a_verifier_of_its_program() public {
+        IVerifier other = new FixedVerifier(true, OTHER);
+        (bool ok, bytes memory out) = _create(3001, other);
+        assertFalse(ok, "another program");
+        assertEq(keccak256(out), keccak256(_mismatch(PROGRAM, OTHER)), "reason");
+        (ok, out) = _create(3001, new DualVerifier(other, verifier));
+        assertFalse(ok, "another program, behind a pair");
+        assertEq(keccak256(out), keccak256(_mismatch(PROGRAM, OTHER)), "reason");
+        (ok,) = _create(3001, IVerifier(address(da)));
+        assertFalse(ok, "no verifier at all");
+        (ok,) = _create(3001, new FixedVerifier(true, PROGRAM));
+        assertTrue(ok, "its own");
+        (ok,) = _create(3002, new DualVerifier(new FixedVerifier(true, PROGRAM), verifier));
+        assertTrue(ok, "its own, behind a pair");
+    }
+
+    /// The attack: a new program's name with the old program's verifier, which would go on accepting what the new program was made to refuse.
+    function test_an_upgrade_names_program_and_verifier_together() public {
+        IVerifier old = new FixedVerifier(true, PROGRAM);
+        IVerifier next = new FixedVerifier(true, OTHER);
+        vm.startPrank(address(timelock));
+        chain.upgradeProtocol(2, PROGRAM, address(old));
+        vm.expectRevert(_mismatch(OTHER, PROGRAM));
+        chain.upgradeProtocol(3, OTHER, address(old));
+        vm.expectRevert(_mismatch(PROGRAM, OTHER));
+        chain.upgradeProtocol(3, PROGRAM, address(next));
+        vm.expectRevert(_mismatch(0, OTHER));
+        chain.upgradeProtocol(3, 0, address(next));
+        assertEq(chain.getProgramId(), PROGRAM, "nothing changed");
+        assertEq(chain.getVerifier(), address(old), "nothing changed");
+        assertEq(chain.getProtocolVersion(), 2, "nothing changed");
+        chain.upgradeProtocol(3, OTHER, address(next));
+        assertEq(chain.getProgramId(), OTHER, "both");
+        // Attesters go with any program: they sign what names it.
+        chain.upgradeProtocol(4, PROGRAM, address(verifier));
+        vm.stopPrank();
+    }
+
+    /// What is proven is what is named: the program is in the public input that the verifier gets.
+    function test_the_program_is_in_the_public_input() public {
+        StoredBatchInfo memory before = last[CHAIN];
+        CommitBatchInfo memory b = _batch(CHAIN, 0, keccak256("root"));
+        bytes32 expected = _stored(CHAIN, before, b).publicInput;
+        address next = address(new FixedVerifier(true, OTHER));
+        vm.prank(address(timelock));
+        chain.upgradeProtocol(1, OTHER, next);
+        vm.prank(VALIDATOR);
+        chain.commitBatches(before, _one(b));
+        StoredBatchInfo memory named = _stored(CHAIN, before, b);
+        assertEq(named.publicInput, expected, "the fixture names the old program");
+        assertTrue(chain.storedBatchHash(1) != keccak256(abi.encode(named)), "L1 names the new one");
     }
 }

@@ -80,6 +80,7 @@ error ZeroOperator();
 error VerifyProofCommittedVerifiedMismatch();
 error CantExecuteUnprovenBatches();
 error BatchesInFlight(uint256 committed, uint256 verified);
+error ProgramMismatch(bytes32 expected, bytes32 proven);
 
 // Data availability
 error UnknownDAMode(uint8 mode);

@@ -43,6 +43,12 @@ contract AttestationVerifier is IVerifier, Ownable {
     }
 
     /// @inheritdoc IVerifier
+    /// @dev Attesters sign public inputs, which name the program, and re-execute with their own build of it.
+    function programId() external pure returns (bytes32) {
+        return bytes32(0);
+    }
+
+    /// @inheritdoc IVerifier
     function verify(bytes32[] calldata publicInputs, bytes calldata proof) external view returns (bool) {
         if (publicInputs.length == 0) revert EmptyBatchRange();
         uint256 count = proof.length / SIGNATURE_SIZE;

@@ -9,10 +9,18 @@ import {IVerifier} from "../interfaces/IVerifier.sol";
 contract DualVerifier is IVerifier {
     IVerifier public immutable first;
     IVerifier public immutable second;
+    /// @inheritdoc IVerifier
+    /// @dev The one that either of the two names; they may not name two.
+    bytes32 public immutable programId;
 
     constructor(IVerifier first_, IVerifier second_) {
         if (address(first_).code.length == 0) revert NotAContract(address(first_));
         if (address(second_).code.length == 0) revert NotAContract(address(second_));
+        bytes32 program = first_.programId();
+        bytes32 other = second_.programId();
+        if (program == bytes32(0)) program = other;
+        if (other != bytes32(0) && other != program) revert ProgramMismatch(program, other);
+        programId = program;
         first = first_;
         second = second_;
     }

@@ -3,6 +3,7 @@ pragma solidity ^0.8.30;
 
 import {BatchHashing} from "../common/BatchHashing.sol";
 import {MAX_GAS_PER_PUBDATA} from "../common/Constants.sol";
+import {IVerifier} from "../interfaces/IVerifier.sol";
 import "./ZKChainBase.sol";
 
 /// @title What the chain's admin and the owner may set.
@@ -126,8 +127,12 @@ abstract contract ZKChainAdmin is ZKChainBase {
         s.feeParamsValidUntil[BatchHashing.feeParamsHash(baseFee, gasPerPubdata)] = type(uint64).max;
     }
 
+    /// @dev The program in a batch's public input is what the prover's witness says: the guest does not know its own. That the proof is of this very program
+    /// is what the verifier knows, so the two may never differ.
     function _setProtocol(uint64 protocolVersion, bytes32 programId, address verifier) internal {
         if (verifier.code.length == 0) revert NotAContract(verifier);
+        bytes32 proven = IVerifier(verifier).programId();
+        if (proven != bytes32(0) && proven != programId) revert ProgramMismatch(programId, proven);
         s.protocolVersion = protocolVersion;
         s.programId = programId;
         s.verifier = verifier;

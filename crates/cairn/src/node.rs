@@ -19,7 +19,7 @@ use cairn_rpc::{DevAccounts, RpcHandle, RpcServer, zks::BridgeContracts};
 use cairn_sequencer::{BridgeInfo, L2Rpc, Sequencer, SequencerConfig};
 use cairn_settlement::{
     attester::{AttestError, AttestationPool, Attester},
-    bindings::FinalVerifier,
+    bindings::{FinalVerifier, Verifier},
     bridge::Bridge,
     deploy::{DeployError, NewChain, create_chain, deploy_ecosystem},
     l1::{L1, L1Error, L1Wallet, Send},
@@ -506,7 +506,7 @@ async fn check_key(l1: &L1, verifiers: Verifiers) -> Result<(), NodeError> {
     let Some(verifier) = verifiers.proof else { return Ok(()) };
     let ours = shipped_key()?;
     let key = l1.call(verifier, FinalVerifier::keyDigestCall {}).await?;
-    let program = l1.call(verifier, FinalVerifier::programIdCall {}).await?;
+    let program = l1.call(verifier, Verifier::programIdCall {}).await?;
     if (key, program) == (ours.digest, ours.program_id) {
         return Ok(());
     }

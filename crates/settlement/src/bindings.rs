@@ -197,7 +197,6 @@ sol! {
     #[derive(Debug)]
     interface FinalVerifier {
         function keyDigest() external view returns (bytes32);
-        function programId() external view returns (bytes32);
     }
 
     /// Two verifiers, both of which must accept.
@@ -209,6 +208,7 @@ sol! {
 
     /// What every verifier answers to.
     interface Verifier {
+        function programId() external view returns (bytes32);
         function verify(bytes32[] publicInputs, bytes proof) external view returns (bool);
     }
 

@@ -21,7 +21,8 @@ contract FinalVerifier is IVerifier {
 
     /// keccak256 of the key's description.
     bytes32 public immutable keyDigest;
-    /// The guest program whose execution the proofs show: eight numbers below the modulus.
+    /// @inheritdoc IVerifier
+    /// @dev Eight numbers below the modulus.
     bytes32 public immutable programId;
     /// The description lies in the code of these, after one zero byte; the zero address stands for none.
     address private immutable _data0;
@@ -29,6 +30,8 @@ contract FinalVerifier is IVerifier {
 
     constructor(bytes32 keyDigest_, bytes32 programId_, address data0, address data1) {
         if (data0.code.length == 0) revert NotAContract(data0);
+        // Zero would tell a chain that no program is bound.
+        if (programId_ == bytes32(0)) revert FinalProofRefused(CHECK_CANONICAL);
         for (uint256 shift = 0; shift < 256; shift += 32) {
             if ((uint256(programId_) >> shift) & 0xffffffff >= P) revert FinalProofRefused(CHECK_CANONICAL);
         }

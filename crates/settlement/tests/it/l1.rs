@@ -10,8 +10,8 @@ use cairn_primitives::{
 };
 use cairn_settlement::{
     batch::SourceError,
-    bindings::{Bridgehub, L1NativeTokenVault},
-    deploy::DeployError,
+    bindings::{Bridgehub, L1NativeTokenVault, Verifier},
+    deploy::{DeployError, create_chain},
     l1::{L1, L1Error, L1Wallet, Send},
     verifier::{Attesters, ProofKey, VerifierKind, deploy_verifiers, find_verifiers},
     watcher::{PrioritySink, WatchError, Watcher},
@@ -189,7 +189,19 @@ async fn verifiers_of_each_kind_are_deployed_and_recognised() {
     for stranger in [me, w.ecosystem.bridgehub] {
         assert_eq!(find_verifiers(&w.l1, stranger).await.unwrap(), None);
     }
+    // A chain of another program than its verifier's is not made.
     let proof = VerifierKind::Proof;
+    let verifiers = deploy_verifiers(&w.wallet, proof, Some(&key), &attesters).await.unwrap();
+    let mut genesis = w.genesis.clone();
+    genesis.config.chain_id += 1;
+    genesis.verifiers = verifiers;
+    let error = create_chain(&w.wallet, &w.ecosystem, &genesis).await.unwrap_err();
+    assert!(error.to_string().contains("ProgramMismatch"), "{error}");
+    genesis.program_id = key.program_id;
+    create_chain(&w.wallet, &w.ecosystem, &genesis).await.unwrap();
+    let program = w.l1.call(verifiers.verifier, Verifier::programIdCall {}).await.unwrap();
+    assert_eq!(program, key.program_id);
+
     assert!(matches!(
         deploy_verifiers(&w.wallet, proof, None, &attesters).await,
         Err(DeployError::Key(0))

@@ -30,7 +30,7 @@ pub async fn world() -> World {
     world_with(None).await
 }
 
-/// A chain with another verifier: runtime code is the answer to any call.
+/// A chain with another verifier: runtime code is the answer to any call, and it is 1.
 pub async fn world_with(verifier: Option<&[u8]>) -> World {
     let node = L1Dev::open(L1Config::default()).unwrap();
     let server = node.serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
@@ -41,11 +41,13 @@ pub async fn world_with(verifier: Option<&[u8]>) -> World {
     let ecosystem = deploy_ecosystem(&wallet, 60).await.unwrap();
     let kind = VerifierKind::Attesters;
     let attesters = Attesters { accounts: vec![me], threshold: 1, owner: ecosystem.governance };
-    let verifiers = match verifier {
-        None => deploy_verifiers(&wallet, kind, None, &attesters).await.unwrap(),
+    let (verifiers, program_id) = match verifier {
+        None => (deploy_verifiers(&wallet, kind, None, &attesters).await.unwrap(), B256::ZERO),
         Some(runtime) => {
             let verifier = deploy_raw(&wallet, runtime).await;
-            Verifiers { kind, verifier, proof: None, attesters: Some(verifier) }
+            // It answers so when it is asked for its program, too.
+            let program = B256::with_last_byte(1);
+            (Verifiers { kind, verifier, proof: None, attesters: Some(verifier) }, program)
         }
     };
     let genesis = NewChain {
@@ -54,7 +56,7 @@ pub async fn world_with(verifier: Option<&[u8]>) -> World {
         admin: me,
         validator: me,
         verifiers,
-        program_id: B256::ZERO,
+        program_id,
         genesis_root: B256::repeat_byte(1),
         genesis_leaves: 2,
         genesis_block_hash: B256::repeat_byte(2),
