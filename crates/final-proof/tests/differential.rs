@@ -1,13 +1,16 @@
 //! The native verifier and the contract accept the same proofs.
 
+#[path = "common/cheat.rs"]
+mod cheat;
 mod common;
 
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::{B256, U256, keccak256};
 use cairn_final_proof::codec::Layout;
 use cairn_final_proof::statement::{NUM_PUBLIC_VALUES, StatementError, public_values};
 use cairn_final_proof::{F, Params, prove_final, verify_final};
 use common::evm::{Contract, Verdict, calldata};
 use common::{CHEAP, SMALL, Sample, sample};
+use p3_field::PrimeCharacteristicRing;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::sync::OnceLock;
@@ -49,6 +52,19 @@ impl Setup {
     fn native(&self, proof: &[u8]) -> bool {
         let publics = public_values(&program_id(), &self.inputs).unwrap();
         verify_final(&self.sample.key, &publics, proof).is_ok()
+    }
+
+    /// The native verifier's reason to refuse.
+    fn reason(&self, proof: &[u8]) -> String {
+        let publics = public_values(&program_id(), &self.inputs).unwrap();
+        verify_final(&self.sample.key, &publics, proof).unwrap_err().to_string()
+    }
+
+    /// Both refuse, the contract by this check (`CHECK_` in `Field5.sol`).
+    fn refused_by(&self, check: u64, proof: &[u8], what: &str) {
+        assert!(!self.native(proof), "the native verifier accepts: {what}");
+        let verdict = self.contract.verify(&self.inputs, proof);
+        assert_eq!(verdict, Verdict::Refused(Some(check)), "{what}");
     }
 
     /// Both refuse.
@@ -120,6 +136,125 @@ fn random_bytes_are_bound() {
         if std::mem::replace(&mut bad[at], new) != new {
             s.refused(&bad, &format!("byte {at} = {new}"));
         }
+    }
+}
+
+const CHECK_LENGTH: u64 = 1;
+const CHECK_CANONICAL: u64 = 2;
+const CHECK_GRINDING: u64 = 3;
+const CHECK_CONSTRAINTS: u64 = 4;
+const CHECK_MERKLE: u64 = 6;
+const CHECK_FOLDING: u64 = 7;
+
+/// Proofs that only one check can refuse, or that reach it first: none of the checks is left out because another one usually speaks first.
+#[test]
+fn each_check_refuses_by_itself() {
+    let s = small();
+    let (shape, layout) = (s.sample.key.shape(), Layout::new(s.sample.key.shape()));
+    let changed = |at: usize| {
+        let mut bad = s.proof.clone();
+        bad[at] ^= 1;
+        bad
+    };
+    s.refused_by(CHECK_LENGTH, &[&s.proof[..], &[0; 32]].concat(), "a digest too many");
+    let mut unreduced = s.proof.clone();
+    unreduced[layout.opened..layout.opened + 4].copy_from_slice(&MODULUS.to_le_bytes());
+    s.refused_by(CHECK_CANONICAL, &unreduced, "the modulus itself");
+    s.refused_by(CHECK_CONSTRAINTS, &changed(layout.opened), "an opened value");
+    // The last query's: the folding comes out elsewhere than the final polynomial, before any path is looked at.
+    let last = layout.queries + (shape.params.num_queries - 1) * shape.query_bytes();
+    s.refused_by(CHECK_FOLDING, &changed(last), "a row");
+    s.refused_by(CHECK_FOLDING, &changed(layout.digests - 20), "a sibling of the last folding");
+    for at in [layout.digests, s.proof.len() - 32] {
+        s.refused_by(CHECK_MERKLE, &changed(at), "a sibling");
+        assert!(s.reason(&changed(at)).contains("Root"), "{}", s.reason(&changed(at)));
+    }
+}
+
+/// Too little work, before each of the challenges: a witness that does not do is refused as such, whatever follows it.
+#[test]
+fn low_grinding_is_refused() {
+    let s = small();
+    let layout = Layout::new(s.sample.key.shape());
+    for at in (layout.witnesses..layout.counts).step_by(4) {
+        let mut lazy = 0;
+        for witness in 1..=12u32 {
+            let mut bad = s.proof.clone();
+            bad[at..at + 4].copy_from_slice(&witness.to_le_bytes());
+            if bad == s.proof {
+                continue;
+            }
+            s.refused(&bad, "another witness");
+            let by = s.contract.verify(&s.inputs, &bad);
+            // A witness may do by chance; then the challenges are others.
+            if by == Verdict::Refused(Some(CHECK_GRINDING)) {
+                let reason = s.reason(&bad).to_lowercase();
+                assert!(reason.contains("pow") || reason.contains("proof-of-work"), "{reason}");
+                lazy += 1;
+            }
+        }
+        assert!(lazy > 0, "the witness at {at} is not checked");
+    }
+}
+
+/// Fewer queries than the key asks for, one query for two, a longer final polynomial, and a shorter one.
+#[test]
+fn other_numbers_of_queries_and_coefficients_are_refused() {
+    let s = small();
+    let (shape, layout) = (s.sample.key.shape(), Layout::new(s.sample.key.shape()));
+    let size = shape.query_bytes();
+    let with = |at: usize, out: usize, new: &[u8]| {
+        [&s.proof[..at], new, &s.proof[at + out..]].concat()
+    };
+    for query in 0..shape.params.num_queries {
+        let at = layout.queries + query * size;
+        s.refused_by(CHECK_LENGTH, &with(at, size, &[]), "a query less");
+        let next = layout.queries + (query + 1) % shape.params.num_queries * size;
+        let other = s.proof[next..next + size].to_vec();
+        if other != s.proof[at..at + size] {
+            s.refused(&with(at, size, &other), "its neighbour in a query's place");
+        }
+        s.refused(&with(at, size, &vec![0; size]), "an empty query");
+    }
+    s.refused_by(CHECK_LENGTH, &with(layout.witnesses, 0, &[0; 20]), "a coefficient more");
+    s.refused_by(CHECK_LENGTH, &with(layout.witnesses - 20, 20, &[]), "a coefficient less");
+    // The bytes of a root more or less: the length is that of a proof with another number of siblings.
+    s.refused(&with(layout.fold_roots, 32, &[]), "a folding less");
+    s.refused(&with(layout.fold_roots, 0, &[0; 32]), "a folding more");
+}
+
+/// The cheat that only the low-degree test can find: committed columns that are no polynomials of their degree. All else of the proof is honest, so the one thing
+/// that is wrong is the final polynomial.
+#[test]
+fn columns_that_are_no_polynomials_are_refused() {
+    let s = make(SMALL, Params { num_queries: 20, ..CHEAP });
+    let shape = s.sample.key.shape();
+    let tables: Vec<usize> = (0..shape.airs.len())
+        .filter(|&at| shape.airs[at].log_chunks < shape.params.log_blowup)
+        .collect();
+    assert!(tables.len() >= 3, "{tables:?}");
+    for at in tables {
+        let proof = cheat::noisy_proof(&s.sample, at);
+        s.refused_by(CHECK_FOLDING, &proof, &format!("noise in table {at}"));
+        assert!(s.reason(&proof).contains("final polynomial"), "{}", s.reason(&proof));
+    }
+}
+
+/// A prover that proves a table which its constraints do not allow, and one that claims other public values than its tables have.
+#[test]
+fn executions_that_break_a_constraint_are_refused() {
+    let s = small();
+    for at in 0..s.sample.traces.len() {
+        let mut traces = s.sample.traces.clone();
+        traces[at].values[0] += F::ONE;
+        let Ok(proof) = prove_final(&s.sample.key, &traces, &s.sample.publics) else { continue };
+        s.refused_by(CHECK_CONSTRAINTS, &proof, &format!("a cell of table {at}"));
+    }
+    let mut publics = s.sample.publics.clone();
+    publics[13] += F::ONE;
+    if let Ok(proof) = prove_final(&s.sample.key, &s.sample.traces, &publics) {
+        assert!(verify_final(&s.sample.key, &publics, &proof).is_err());
+        s.refused(&proof, "for another statement");
     }
 }
 
@@ -326,9 +461,28 @@ fn hostile_calldata_is_refused() {
             assert!(matches!(s.contract.call(bad), Verdict::Refused(_)), "word {word}");
         }
     }
+    // Arrays that overlap, begin in the middle of a word or of each other, or are an element shorter or longer.
+    let word = |n: u32| U256::from(n).to_be_bytes::<32>();
+    let proof_at = 64 + 32 + 32 * s.inputs.len() as u32;
+    let n = s.proof.len() as u32;
+    let near = |x: u32| [x - 32, x - 31, x - 1, x + 1, x + 31, x + 32, x + 64];
+    let offsets = (0..proof_at).step_by(8).chain(near(proof_at)).chain(near(64));
+    let changes = [(0, 64), (1, proof_at)].into_iter();
+    let changes = changes.flat_map(|(at, old)| offsets.clone().map(move |new| (at, old, new)));
+    let lengths = [1, 3, 4].map(|new| (2, s.inputs.len() as u32, new));
+    let lengths = lengths.into_iter().chain(near(n).map(|new| (5, n, new)));
+    for (at, old, new) in changes.chain(lengths).filter(|(_, old, new)| old != new) {
+        let mut bad = honest.clone();
+        bad[4 + 32 * at..][..32].copy_from_slice(&word(new));
+        let verdict = s.contract.call(bad);
+        assert!(matches!(verdict, Verdict::Refused(_)), "word {at}: {new} for {old}: {verdict:?}");
+    }
     for cut in [0, 3, 4, 36, 68, 100, 1000, honest.len() - 64] {
         assert!(matches!(s.contract.call(honest[..cut].to_vec()), Verdict::Refused(_)), "{cut}");
     }
+    // What comes after the arguments is no part of them.
+    let longer = [&honest[..], &[0xff; 64]].concat();
+    assert!(matches!(s.contract.call(longer), Verdict::Accepted { .. }));
 }
 
 /// Random bytes of the right length, and of any length.

@@ -8,7 +8,8 @@ use cairn_recursion::air::{CircuitAir, Layout, traces};
 use cairn_recursion::circuit::Builder;
 use cairn_recursion::prove::{CircuitKey, CircuitProof, verify_circuit};
 use cairn_recursion::run::RunError;
-use common::{FAST, ef, sampler};
+use cairn_recursion::claim::{hash_two, input_digest};
+use common::{FAST, ef, sampler, truncated_twin};
 use p3_field::{Field, PrimeCharacteristicRing, PrimeField32};
 use p3_matrix::Matrix;
 use p3_symmetric::{CryptographicHasher, PaddingFreeSponge};
@@ -29,6 +30,34 @@ fn a_circuit_is_proven_and_verified() {
     let sponge = PaddingFreeSponge::<_, 16, 8, 8>::new(permutation().clone());
     let digest: [F; 8] = sponge.hash_iter([9, 10, 0x7f00_0000, 0].map(F::from_u32));
     assert_eq!(proof.public[20..24], digest[..4]);
+}
+
+/// Limbs that were never committed must not open a digest. A truncated permutation of two free halves can be run backwards, so data is hashed by the sponge:
+/// what is a second preimage of the one is none of the other, in a circuit as outside.
+#[test]
+fn data_is_not_hashed_by_a_truncated_permutation() {
+    let words = [0xdead_beef, 1, 2, 0xffff_ffff, 0, 6, 0x7f00_0001, 8];
+    let limbs: Vec<F> = words.iter().flat_map(|&w| cairn_prover::bus::limbs(w)).collect();
+    let limbs: [F; 16] = limbs.try_into().unwrap();
+    let twin = truncated_twin(limbs);
+    let halves = |x: [F; 16]| {
+        let (l, r) = x.split_at(8);
+        [l, r].map(|half| <[F; 8]>::try_from(half).unwrap())
+    };
+    let native = |x: [F; 16]| {
+        let [l, r] = halves(x);
+        hash_two(l, r)
+    };
+    assert_eq!(native(limbs), input_digest(&words));
+    assert_ne!(native(limbs), native(twin));
+    let mut b = Builder::new();
+    let wires: Vec<_> = (0..4).map(|_| b.input_base().0).collect();
+    let digest = b.hash_two([wires[0], wires[1]], [wires[2], wires[3]]);
+    digest.into_iter().for_each(|wire| b.expose(wire));
+    let circuit = b.finish();
+    for data in [limbs, twin] {
+        assert_eq!(circuit.run(&data).unwrap().public, native(data));
+    }
 }
 
 #[test]

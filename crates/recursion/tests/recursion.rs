@@ -15,7 +15,7 @@ use cairn_recursion::claim::{State, StateError};
 use cairn_recursion::leaf::{Leaf, LeafError};
 use cairn_recursion::prove::{CircuitKey, CircuitProof, verify_circuit};
 use cairn_vm::{Input, ProgramImage};
-use common::FAST;
+use common::{FAST, truncated_twin};
 use p3_field::PrimeCharacteristicRing;
 use std::sync::Arc;
 
@@ -179,6 +179,24 @@ fn an_execution_is_one_proof() {
     assert_eq!(run.public[8], F::ONE);
     assert_eq!(run.public[12..28], limbs[..]);
     assert!(run.public[28..].iter().all(|&x| x == F::ZERO));
+    // The limbs are the circuit's inputs, sixteen for each of the batches at the end: any others are refused, also those that a truncated permutation would take for the same.
+    let at = inputs.len() - 16 * ROOT_BATCHES;
+    assert_eq!(inputs[at..at + 16], limbs[..]);
+    let mut others = vec![truncated_twin(limbs.clone().try_into().unwrap())];
+    others.extend((0..16).map(|i| {
+        let mut other: [F; 16] = limbs.clone().try_into().unwrap();
+        other[i] += F::ONE;
+        other
+    }));
+    for other in others {
+        let mut forged = inputs.clone();
+        forged[at..at + 16].copy_from_slice(&other);
+        assert!(root_circuit.run(&forged).is_err(), "{other:?}");
+        // Nor in the place of a batch that is not there.
+        forged[at..at + 16].copy_from_slice(&limbs);
+        forged[at + 16..at + 32].copy_from_slice(&other);
+        assert!(root_circuit.run(&forged).is_err(), "{other:?}");
+    }
     let mut other = words;
     other[2] ^= 1;
     let forged = root_inputs(&kind, &members, &top.vk, &proof, vk, &[other]).unwrap();

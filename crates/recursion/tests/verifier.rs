@@ -2,7 +2,7 @@
 
 mod common;
 
-use cairn_prover::bus::F;
+use cairn_prover::bus::{EF, F};
 use cairn_prover::config::Params;
 use cairn_prover::memory::Digest;
 use cairn_prover::verify::{decode, encode};
@@ -71,6 +71,94 @@ fn no_input_is_free() {
         let mut forged = inputs.clone();
         forged[at] += F::ONE;
         assert!(circuit.run(&forged).is_err(), "input {at} of {}", inputs.len());
+    }
+}
+
+/// A way to change a proof.
+type Change<'a> = (&'a str, Box<dyn Fn(&mut CircuitProof) + 'a>);
+
+fn change<'a>(what: &'a str, how: impl Fn(&mut CircuitProof) + 'a) -> Change<'a> {
+    (what, Box::new(how))
+}
+
+/// What a forger would leave out or add: both verifiers refuse each of it, and the circuit is of one shape, so that it has no room for most of it.
+#[test]
+fn incomplete_and_inflated_proofs_are_refused() {
+    let (circuit, values) = sampler();
+    // With a final polynomial of two coefficients, so that there is one less and one more.
+    let params = Params { log_final_poly_len: 1, ..FAST_POW };
+    let key = CircuitKey::new(circuit, &[0; 5], params).unwrap();
+    let honest = encode(&key.prove(&values).unwrap()).unwrap();
+    let (circuit, shape) = verifier(&key, params);
+    let copy = || decode::<CircuitProof>(&honest, 1 << 24).unwrap();
+    let accepted = |proof: &CircuitProof| {
+        let native = verify_circuit(&key.vk, &params, proof).is_ok();
+        let inputs = inputs(&key, &shape, key.vk.fixed, proof);
+        let ours = inputs.is_some_and(|inputs| circuit.run(&inputs).is_ok());
+        (native, ours)
+    };
+    assert_eq!(accepted(&copy()), (true, true));
+    let rounds = copy().proof.opening_proof.commit_phase_commits.len();
+    let batches = copy().proof.opening_proof.input_openings.len();
+    let mut changes = vec![
+        change("a final polynomial too long", |p| p.proof.opening_proof.final_poly.push(EF::ONE)),
+        change("one too long by a zero", |p| p.proof.opening_proof.final_poly.push(EF::ZERO)),
+        change("a final polynomial too short", |p| drop(p.proof.opening_proof.final_poly.pop())),
+        change("another final polynomial", |p| p.proof.opening_proof.final_poly[1] += EF::ONE),
+        change("a folding less", |p| drop(p.proof.opening_proof.commit_phase_commits.pop())),
+        change("an opening less", |p| drop(p.proof.opening_proof.input_openings.pop())),
+        change("a terminal less", |p| drop(p.proof.lookup_terminals.pop())),
+        change("a table less", |p| drop(p.proof.opened_values.instances.pop())),
+        change("another height", |p| p.proof.degree_bits[0] += 1),
+        change("no work for the lookups", |p| p.proof.lookup_pow_witness = None),
+        change("two openings swapped", |p| {
+            p.proof.opened_values.instances[4].base_opened_values.trace_local.swap(0, 1);
+        }),
+    ];
+    for round in 0..rounds {
+        changes.push(change("a query less in a folding", move |p| {
+            p.proof.opening_proof.commit_phase_openings[round].sibling_values.pop();
+        }));
+        changes.push(change("a wrong folding", move |p| {
+            p.proof.opening_proof.commit_phase_openings[round].sibling_values[0][0] += EF::ONE;
+        }));
+        changes.push(change("two queries swapped in a folding", move |p| {
+            p.proof.opening_proof.commit_phase_openings[round].sibling_values.reverse();
+        }));
+    }
+    for batch in 0..batches {
+        changes.push(change("a query less", move |p| {
+            p.proof.opening_proof.input_openings[batch].opened_values.pop();
+        }));
+        changes.push(change("a query for another", move |p| {
+            let rows = &mut p.proof.opening_proof.input_openings[batch].opened_values;
+            rows[0] = rows[1].clone();
+        }));
+        changes.push(change("a matrix less", move |p| {
+            p.proof.opening_proof.input_openings[batch].opened_values[0].pop();
+        }));
+    }
+    let unchanged = |proof: &CircuitProof| encode(proof).unwrap() == honest;
+    for (what, how) in &changes {
+        let mut proof = copy();
+        how(&mut proof);
+        // Queries may coincide on so small a domain.
+        assert!(unchanged(&proof) || accepted(&proof) == (false, false), "{what}");
+    }
+    // Too little work: eight witnesses in a row, not all of which can do by chance.
+    let grinds: [(&str, fn(&mut CircuitProof, F)); 5] = [
+        ("lookups", |p, w| p.proof.lookup_pow_witness = Some(w)),
+        ("point", |p, w| p.proof.ood_pow_witness = w),
+        ("batching", |p, w| p.proof.opening_proof.batch_pow_witness = w),
+        ("folding", |p, w| p.proof.opening_proof.commit_pow_witnesses[0] = w),
+        ("queries", |p, w| p.proof.opening_proof.query_pow_witness = w),
+    ];
+    for (what, set) in grinds {
+        for witness in 1..=8 {
+            let mut proof = copy();
+            set(&mut proof, F::from_u32(witness));
+            assert!(unchanged(&proof) || accepted(&proof) == (false, false), "{what}: {witness}");
+        }
     }
 }
 

@@ -3,8 +3,15 @@
 
 use cairn_prover::bus::{EF, F};
 use cairn_prover::config::{PARAMS, Params};
+use cairn_prover::memory::permutation;
 use cairn_recursion::circuit::{Builder, Circuit, Link, PermRow};
-use p3_field::PrimeCharacteristicRing;
+use p3_field::{Field, PrimeCharacteristicRing};
+use p3_koala_bear::{
+    GenericPoseidon2LinearLayersKoalaBear as Layers, KOALABEAR_POSEIDON2_RC_16_EXTERNAL_FINAL,
+    KOALABEAR_POSEIDON2_RC_16_EXTERNAL_INITIAL, KOALABEAR_POSEIDON2_RC_16_INTERNAL,
+};
+use p3_poseidon2::GenericPoseidon2LinearLayers;
+use p3_symmetric::Permutation;
 
 /// Parameters for quick proofs: sound structure, few queries.
 pub const FAST: Params = Params {
@@ -93,4 +100,63 @@ pub fn sampler() -> (Circuit, Vec<F>) {
         b.expose(wire);
     }
     (b.finish(), inputs)
+}
+
+/// Other data whose permutation begins with the same eight cells as that of `data`: a second preimage of the truncated permutation, found by running it backwards.
+pub fn truncated_twin(data: [F; 16]) -> [F; 16] {
+    let mut state = permutation().permute(data);
+    state[8..].iter_mut().for_each(|x| *x += F::ONE);
+    let twin = unpermute(state);
+    assert!(twin != data && permutation().permute(twin)[..8] == permutation().permute(data)[..8]);
+    twin
+}
+
+/// The inverse of Poseidon2: everyone can compute it, as quickly as Poseidon2 itself.
+fn unpermute(mut state: [F; 16]) -> [F; 16] {
+    let external = |state: &mut [F; 16]| unapply(state, Layers::external_linear_layer);
+    let internal = |state: &mut [F; 16]| unapply(state, Layers::internal_linear_layer);
+    let full = |state: &mut [F; 16], constants: &[F; 16]| {
+        external(state);
+        state.iter_mut().zip(constants).for_each(|(x, c)| *x = cube_root(*x) - *c);
+    };
+    KOALABEAR_POSEIDON2_RC_16_EXTERNAL_FINAL.iter().rev().for_each(|c| full(&mut state, c));
+    for c in KOALABEAR_POSEIDON2_RC_16_INTERNAL.iter().rev() {
+        internal(&mut state);
+        state[0] = cube_root(state[0]) - *c;
+    }
+    KOALABEAR_POSEIDON2_RC_16_EXTERNAL_INITIAL.iter().rev().for_each(|c| full(&mut state, c));
+    external(&mut state);
+    state
+}
+
+/// `x^(1/3)`: cubing is a permutation of the field, since 3 does not divide `p - 1`.
+fn cube_root(x: F) -> F {
+    const ORDER: u64 = 0x7f00_0000;
+    // Three times the exponent is 1 modulo the order.
+    const { assert!((2 * ORDER + 1) % 3 == 0) };
+    x.exp_u64((2 * ORDER + 1) / 3)
+}
+
+/// Undoes a linear layer, by elimination in the matrix that it is.
+fn unapply(state: &mut [F; 16], layer: impl Fn(&mut [F; 16])) {
+    let mut rows = [[F::ZERO; 17]; 16];
+    for column in 0..16 {
+        let mut unit = [F::ZERO; 16];
+        unit[column] = F::ONE;
+        layer(&mut unit);
+        (0..16).for_each(|row| rows[row][column] = unit[row]);
+    }
+    (0..16).for_each(|row| rows[row][16] = state[row]);
+    for at in 0..16 {
+        let pivot = (at..16).find(|&row| rows[row][at] != F::ZERO).unwrap();
+        rows.swap(at, pivot);
+        let inverse = rows[at][at].inverse();
+        rows[at].iter_mut().for_each(|x| *x *= inverse);
+        let pivot = rows[at];
+        for row in (0..16).filter(|&row| row != at) {
+            let factor = rows[row][at];
+            rows[row].iter_mut().zip(pivot).for_each(|(x, p)| *x -= factor * p);
+        }
+    }
+    (0..16).for_each(|row| state[row] = rows[row][16]);
 }
