@@ -167,7 +167,7 @@ fn each_check_refuses_by_itself() {
     s.refused_by(CHECK_FOLDING, &changed(layout.digests - 20), "a sibling of the last folding");
     for at in [layout.digests, s.proof.len() - 32] {
         s.refused_by(CHECK_MERKLE, &changed(at), "a sibling");
-        assert!(s.reason(&changed(at)).contains("Root"), "{}", s.reason(&changed(at)));
+        assert!(s.reason(&changed(at)).contains("CapMismatch"), "{}", s.reason(&changed(at)));
     }
 }
 
@@ -203,9 +203,8 @@ fn other_numbers_of_queries_and_coefficients_are_refused() {
     let s = small();
     let (shape, layout) = (s.sample.key.shape(), Layout::new(s.sample.key.shape()));
     let size = shape.query_bytes();
-    let with = |at: usize, out: usize, new: &[u8]| {
-        [&s.proof[..at], new, &s.proof[at + out..]].concat()
-    };
+    let with =
+        |at: usize, out: usize, new: &[u8]| [&s.proof[..at], new, &s.proof[at + out..]].concat();
     for query in 0..shape.params.num_queries {
         let at = layout.queries + query * size;
         s.refused_by(CHECK_LENGTH, &with(at, size, &[]), "a query less");
@@ -236,7 +235,7 @@ fn columns_that_are_no_polynomials_are_refused() {
     for at in tables {
         let proof = cheat::noisy_proof(&s.sample, at);
         s.refused_by(CHECK_FOLDING, &proof, &format!("noise in table {at}"));
-        assert!(s.reason(&proof).contains("final polynomial"), "{}", s.reason(&proof));
+        assert!(s.reason(&proof).contains("FinalPolyMismatch"), "{}", s.reason(&proof));
     }
 }
 

@@ -77,6 +77,9 @@ fn no_input_is_free() {
 /// A way to change a proof.
 type Change<'a> = (&'a str, Box<dyn Fn(&mut CircuitProof) + 'a>);
 
+/// A way to set a witness of work.
+type SetWitness = fn(&mut CircuitProof, F);
+
 fn change<'a>(what: &'a str, how: impl Fn(&mut CircuitProof) + 'a) -> Change<'a> {
     (what, Box::new(how))
 }
@@ -103,12 +106,22 @@ fn incomplete_and_inflated_proofs_are_refused() {
     let mut changes = vec![
         change("a final polynomial too long", |p| p.proof.opening_proof.final_poly.push(EF::ONE)),
         change("one too long by a zero", |p| p.proof.opening_proof.final_poly.push(EF::ZERO)),
-        change("a final polynomial too short", |p| drop(p.proof.opening_proof.final_poly.pop())),
+        change("a final polynomial too short", |p| {
+            p.proof.opening_proof.final_poly.pop();
+        }),
         change("another final polynomial", |p| p.proof.opening_proof.final_poly[1] += EF::ONE),
-        change("a folding less", |p| drop(p.proof.opening_proof.commit_phase_commits.pop())),
-        change("an opening less", |p| drop(p.proof.opening_proof.input_openings.pop())),
-        change("a terminal less", |p| drop(p.proof.lookup_terminals.pop())),
-        change("a table less", |p| drop(p.proof.opened_values.instances.pop())),
+        change("a folding less", |p| {
+            p.proof.opening_proof.commit_phase_commits.pop();
+        }),
+        change("an opening less", |p| {
+            p.proof.opening_proof.input_openings.pop();
+        }),
+        change("a terminal less", |p| {
+            p.proof.lookup_terminals.pop();
+        }),
+        change("a table less", |p| {
+            p.proof.opened_values.instances.pop();
+        }),
         change("another height", |p| p.proof.degree_bits[0] += 1),
         change("no work for the lookups", |p| p.proof.lookup_pow_witness = None),
         change("two openings swapped", |p| {
@@ -146,7 +159,7 @@ fn incomplete_and_inflated_proofs_are_refused() {
         assert!(unchanged(&proof) || accepted(&proof) == (false, false), "{what}");
     }
     // Too little work: eight witnesses in a row, not all of which can do by chance.
-    let grinds: [(&str, fn(&mut CircuitProof, F)); 5] = [
+    let grinds: [(&str, SetWitness); 5] = [
         ("lookups", |p, w| p.proof.lookup_pow_witness = Some(w)),
         ("point", |p, w| p.proof.ood_pow_witness = w),
         ("batching", |p, w| p.proof.opening_proof.batch_pow_witness = w),

@@ -105,12 +105,14 @@ fn prover_data(s: &Sample, params: &Params) -> ProverData<NoisyConfig> {
     let tables = s.key.airs().iter().map(|air| {
         let table = BaseAir::<F>::preprocessed_trace(air).unwrap();
         let height = table.height();
-        let domain = <Honest as p3_commit::Pcs<EF, Challenger>>::natural_domain_for_degree(&honest, height);
+        let domain =
+            <Honest as p3_commit::Pcs<EF, Challenger>>::natural_domain_for_degree(&honest, height);
         (domain, table)
     });
     let tables: Vec<_> = tables.collect();
     let (commitment, data) =
-        <Honest as UnivariateStarkPcs<EF, Challenger>>::commit_preprocessing(&honest, tables).unwrap();
+        <Honest as UnivariateStarkPcs<EF, Challenger>>::commit_preprocessing(&honest, tables)
+            .unwrap();
     assert_eq!(commitment.roots(), [s.key.root()]);
     let shape = s.key.shape();
     let instances = shape.airs.iter().enumerate().map(|(matrix_index, air)| {
