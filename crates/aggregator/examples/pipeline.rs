@@ -68,6 +68,13 @@ fn execution(program: &Arc<Program>, key: &ProvingKey, witness: &[u8]) -> Outcom
 }
 
 fn main() -> Outcome<()> {
+    if std::env::var_os("SPANS").is_some() {
+        use tracing_subscriber::fmt::format::FmtSpan;
+        tracing_subscriber::fmt()
+            .with_span_events(FmtSpan::CLOSE)
+            .with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG)
+            .init();
+    }
     let root = env!("CARGO_MANIFEST_DIR");
     let elf =
         zstd::decode_all(&std::fs::read(format!("{root}/../../guest/elf/batch.elf.zst"))?[..])?;

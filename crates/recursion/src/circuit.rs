@@ -337,7 +337,7 @@ impl Builder {
         self.mul_add(a, b, zero)
     }
 
-    /// `a / b`. The witness generator fails if `b` is zero, and no proof exists then unless `a` is zero, too: then any quotient passes, so one of both must be known not to be zero.
+    /// `a / b`. No proof exists if `b` is zero, unless `a` is zero, too: then any quotient passes (the witness generator takes zero), so one of both must be known not to be zero wherever the quotient is read.
     pub fn div(&mut self, a: Wire, b: Wire) -> Wire {
         let zero = self.zero();
         let (sb, sc, sd) = (self.read(b), self.read(zero), self.read(a));
@@ -464,9 +464,12 @@ impl Builder {
             sum = self.mul_add(bit, weight.wire(), sum);
         }
         self.assert_eq(sum, value.wire());
-        // p - 1 is seven ones and then 24 zeros: a sum below 2^31 is canonical unless the upper seven bits are ones and the rest is not zero.
-        let upper = wires[25..].iter().fold(wires[24], |all, &bit| self.mul(all, bit));
-        self.assert_product(upper, low, zero);
+        // p - 1 is seven ones and then 24 zeros: a sum below 2^31 is canonical unless the upper seven bits are ones (then what they are worth is -1) and the rest is not zero: unless a quotient does
+        // not exist.
+        let upper = self.sub(sum, low);
+        let one = self.one();
+        let unless_ones = self.add(upper, one);
+        self.div(low, unless_ones);
         wires.map(Base)
     }
 

@@ -64,15 +64,7 @@ impl Circuit {
     /// # Errors
     /// When the inputs do not satisfy it, or are too few or too many.
     pub fn run(&self, inputs: &[F]) -> Result<Witness, RunError> {
-        let mut runner = Runner {
-            wires: vec![EF::ZERO; self.reads.len()],
-            perms: Vec::with_capacity(self.size().perms),
-            inputs: inputs.iter(),
-            given: inputs.len(),
-            state: [F::ZERO; 16],
-            sum: EF::ZERO,
-            point: EF::ZERO,
-        };
+        let mut runner = Runner::new(self, inputs);
         for (step, op) in self.ops.iter().enumerate() {
             runner.step(step, op)?;
         }
@@ -89,7 +81,19 @@ pub fn limbs(x: &EF) -> [F; 4] {
     core::array::from_fn(|i| x.as_basis_coefficients_slice()[i])
 }
 
-impl Runner<'_> {
+impl<'a> Runner<'a> {
+    fn new(circuit: &Circuit, inputs: &'a [F]) -> Self {
+        Self {
+            wires: vec![EF::ZERO; circuit.reads.len()],
+            perms: Vec::with_capacity(circuit.size().perms),
+            inputs: inputs.iter(),
+            given: inputs.len(),
+            state: [F::ZERO; 16],
+            sum: EF::ZERO,
+            point: EF::ZERO,
+        }
+    }
+
     fn get(&self, wire: Wire) -> EF {
         self.wires[wire.0 as usize]
     }
@@ -133,8 +137,12 @@ impl Runner<'_> {
             Solve::Nothing if x * y + z != w => return Err(RunError::Refused(step)),
             Solve::Nothing => {}
             Solve::A => {
-                let inverse = y.try_inverse().ok_or(RunError::Division(step))?;
-                self.set(a, (w - z) * inverse);
+                let quotient = match (w - z, y.try_inverse()) {
+                    (numerator, Some(inverse)) => numerator * inverse,
+                    (EF::ZERO, None) => EF::ZERO,
+                    (_, None) => return Err(RunError::Division(step)),
+                };
+                self.set(a, quotient);
             }
             Solve::C => self.set(c, w - x * y),
             Solve::D => self.set(d, x * y + z),
@@ -251,5 +259,45 @@ impl Runner<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::Builder;
+
+    /// Runs a decomposition of `value` with other bits than its own: what a dishonest prover would put there.
+    fn with_bits(value: u32, forged: u32) -> Result<(), RunError> {
+        let mut b = Builder::new();
+        let (_, [x, ..]) = b.input_base();
+        b.bits(x);
+        let circuit = b.finish();
+        let inputs = [value, 0, 0, 0].map(F::from_u32);
+        let mut runner = Runner::new(&circuit, &inputs);
+        for (step, op) in circuit.ops.iter().enumerate() {
+            match op {
+                Op::Bits(_, bits) => {
+                    for (i, &bit) in bits.iter().enumerate() {
+                        runner.set(bit, F::from_bool(forged >> i & 1 == 1).into());
+                    }
+                }
+                op => runner.step(step, op)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Numbers of 31 bits from p on stand for small elements, too; their sums fit, and only the last division refuses them.
+    #[test]
+    fn bits_of_the_modulus_and_more_are_refused() {
+        for value in [0, 1, 5, 0x00ff_fffe] {
+            with_bits(value, value).unwrap();
+            let refused = with_bits(value, value + F::ORDER_U32).unwrap_err();
+            assert!(matches!(refused, RunError::Division(_)), "{value}: {refused:?}");
+            let other = with_bits(value, value ^ 0x100).unwrap_err();
+            assert!(matches!(other, RunError::Refused(_)), "{value}: {other:?}");
+        }
+        with_bits(F::ORDER_U32 - 1, F::ORDER_U32 - 1).unwrap();
     }
 }

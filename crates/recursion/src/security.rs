@@ -23,35 +23,35 @@ const FIELD_BITS: usize = 123;
 /// Collision resistance of eight 31-bit elements.
 const HASH_BITS: usize = 123;
 
-/// Parameters of leaves, whose tables are tall: those of the shard proofs that they verify.
-pub const LEAF_PARAMS: Params = PARAMS;
+/// Parameters of leaves, whose tables are tall: those of the shard proofs that they verify, but for more queries, which a lift has room to verify, in place of grinding.
+pub const LEAF_PARAMS: Params = Params { num_queries: 220, query_pow: 12, ..PARAMS };
 /// The tallest table of a leaf (log2).
 pub const LEAF_LOG_HEIGHT: usize = 20;
-/// Parameters of lifts, nodes and roots: fewer queries, since others verify them in circuits.
+/// Parameters of lifts and nodes: fewer queries, since others verify them in circuits, and as many as those have room for.
 pub const NODE_PARAMS: Params = Params {
     log_blowup: 2,
-    num_queries: 120,
+    num_queries: 135,
     log_final_poly_len: 0,
     max_log_arity: 3,
     lookup_pow: 12,
     ood_pow: 2,
     batch_pow: 16,
     commit_pow: 5,
-    query_pow: 22,
+    query_pow: 12,
 };
 /// The tallest table of a node (log2).
 pub const NODE_LOG_HEIGHT: usize = 18;
 /// Parameters of roots: few queries, since the last circuit verifies them and must be small.
 pub const ROOT_PARAMS: Params = Params {
     log_blowup: 5,
-    num_queries: 33,
+    num_queries: 36,
     log_final_poly_len: 5,
     max_log_arity: 3,
-    lookup_pow: 10,
-    ood_pow: 10,
-    batch_pow: 25,
-    commit_pow: 19,
-    query_pow: 22,
+    lookup_pow: 6,
+    ood_pow: 9,
+    batch_pow: 22,
+    commit_pow: 17,
+    query_pow: 20,
 };
 /// The layout of roots' tables: a high blowup affords constraints of a high degree.
 pub const ROOT_LAYOUT: Layout = Layout { lanes: 4, compact: true };

@@ -211,34 +211,30 @@ struct Place {
     bits: Vec<Base>,
     /// `y^(2^i)` for the point `g y` of the tallest domain.
     powers: Vec<Wire>,
-    /// Their inverses.
-    inverses: Vec<Wire>,
 }
 
 impl Place {
     fn new(b: &mut Builder, bits: Vec<Base>) -> Self {
-        let one = b.one();
-        let mut y = one;
-        for (i, &bit) in bits.iter().enumerate() {
-            let less = b.base(F::two_adic_generator(i + 1) - F::ONE);
-            let factor = b.mul_add(bit.wire(), less.wire(), one);
-            y = b.mul(y, factor);
-        }
-        let inverse = b.inverse(y);
-        let ladder = |b: &mut Builder, x: Wire| {
-            let mut x = x;
-            (0..=bits.len())
-                .map(|_| {
-                    let power = x;
-                    x = b.mul(x, x);
-                    power
-                })
-                .collect()
-        };
-        let powers = ladder(b, y);
-        let inverses = ladder(b, inverse);
-        Self { bits, powers, inverses }
+        let mut power = rotation(b, &bits);
+        let powers = (0..=bits.len())
+            .map(|_| {
+                let own = power;
+                power = b.mul(power, power);
+                own
+            })
+            .collect();
+        Self { bits, powers }
     }
+}
+
+/// The root of unity at an index of a domain in bit-reversed order, given by the index's bits.
+fn rotation(b: &mut Builder, bits: &[Base]) -> Wire {
+    let one = b.one();
+    bits.iter().enumerate().fold(one, |y, (i, &bit)| {
+        let less = b.base(F::two_adic_generator(i + 1) - F::ONE);
+        let factor = b.mul_add(bit.wire(), less.wire(), one);
+        b.mul(y, factor)
+    })
 }
 
 /// Verifies the opening argument.
@@ -406,7 +402,7 @@ fn fold(
         path(b, &place.bits[top - height..], height, &BTreeMap::new(), round.root);
         let own = choose(b, bits, &row);
         b.assert_eq(own, folded);
-        folded = interpolate(b, place.inverses[from], bits, round.beta, row);
+        folded = interpolate(b, place.powers[from], bits, round.beta, row);
         if let Some(&joins) = reduced.get(&height) {
             let power = b.exp_power_of_2(round.beta, round.arity);
             folded = b.mul_add(power, joins, folded);
@@ -446,23 +442,12 @@ fn choose(b: &mut Builder, bits: &[Base], row: &[Wire]) -> Wire {
     row[0]
 }
 
-/// The polynomial through a row of evaluations, at `beta`, by halving: a pair at `p` and `-p` folds to `(e0 + e1) / 2 + beta (e0 - e1) / (2 p)`.
-fn interpolate(
-    b: &mut Builder,
-    inverse_point: Wire,
-    bits: &[Base],
-    beta: Wire,
-    row: Vec<Wire>,
-) -> Wire {
-    // From the queried point's inverse to that of the row's first point.
-    let one = b.one();
-    let mut inverse = inverse_point;
-    for (i, &bit) in bits.iter().enumerate() {
-        let less = b.base(F::two_adic_generator(i + 1) - F::ONE);
-        let factor = b.mul_add(bit.wire(), less.wire(), one);
-        inverse = b.mul(inverse, factor);
-    }
-    let mut ratio = b.mul(beta, inverse);
+/// The polynomial through a row of evaluations, at `beta`, by halving: a pair at `p` and `-p` folds to `(e0 + e1) / 2 + beta (e0 - e1) / (2 p)`. The queried point is that of the row's first
+/// evaluation times the root of unity at `bits`; it is not zero.
+fn interpolate(b: &mut Builder, point: Wire, bits: &[Base], beta: Wire, row: Vec<Wire>) -> Wire {
+    let turned = rotation(b, bits);
+    let turned = b.mul(beta, turned);
+    let mut ratio = b.div(turned, point);
     let half = b.base(F::TWO.inverse());
     let mut row = row;
     for level in (1..=bits.len()).rev() {
@@ -472,10 +457,11 @@ fn interpolate(
             .enumerate()
             .map(|(j, pair)| {
                 let power = root.exp_u64(reverse_bits(j, level - 1) as u64);
-                let scale = b.base(power.halve());
+                let scale = b.base(-power.halve());
                 let weight = b.mul_add(ratio, scale.wire(), half.wire());
-                let difference = b.sub(pair[0], pair[1]);
-                b.mul_add(difference, weight, pair[1])
+                // The same difference as where one of the two is chosen.
+                let difference = b.sub(pair[1], pair[0]);
+                b.mul_add(difference, weight, pair[0])
             })
             .collect();
         ratio = b.mul(ratio, ratio);
