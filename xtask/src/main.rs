@@ -83,6 +83,7 @@ fn ci() -> Outcome {
     // (`cargo run` would build everything again: of one package alone, with other features.)
     run(Command::new(clients::binary()?).args(["verifier", "generate", "--check", "--shipped"]))?;
     anvil::run()?;
+    statetests::run(&["25", "1", "--built"])?;
     fuzz::brief()
 }
 
