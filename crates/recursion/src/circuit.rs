@@ -337,7 +337,7 @@ impl Builder {
         self.mul_add(a, b, zero)
     }
 
-    /// `a / b`. No proof exists if `b` is zero, unless `a` is zero, too: then any quotient passes (the witness generator takes zero), so one of both must be known not to be zero wherever the quotient is read.
+    /// `a / b`. No proof exists if `b` is zero, unless `a` is zero, too: then any quotient passes, so one of both must be known not to be zero wherever the quotient is read (the witness generator refuses 0 / 0 there).
     pub fn div(&mut self, a: Wire, b: Wire) -> Wire {
         let zero = self.zero();
         let (sb, sc, sd) = (self.read(b), self.read(zero), self.read(a));

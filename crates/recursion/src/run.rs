@@ -47,6 +47,7 @@ pub struct Witness {
 }
 
 struct Runner<'a> {
+    reads: &'a [u32],
     wires: Vec<EF>,
     perms: Vec<PermWitness>,
     inputs: std::slice::Iter<'a, F>,
@@ -82,8 +83,9 @@ pub fn limbs(x: &EF) -> [F; 4] {
 }
 
 impl<'a> Runner<'a> {
-    fn new(circuit: &Circuit, inputs: &'a [F]) -> Self {
+    fn new(circuit: &'a Circuit, inputs: &'a [F]) -> Self {
         Self {
+            reads: &circuit.reads,
             wires: vec![EF::ZERO; circuit.reads.len()],
             perms: Vec::with_capacity(circuit.size().perms),
             inputs: inputs.iter(),
@@ -139,7 +141,8 @@ impl<'a> Runner<'a> {
             Solve::A => {
                 let quotient = match (w - z, y.try_inverse()) {
                     (numerator, Some(inverse)) => numerator * inverse,
-                    (EF::ZERO, None) => EF::ZERO,
+                    // Where nobody reads it, only that a quotient exists is claimed.
+                    (EF::ZERO, None) if self.reads[a.0 as usize] == 0 => EF::ZERO,
                     (_, None) => return Err(RunError::Division(step)),
                 };
                 self.set(a, quotient);

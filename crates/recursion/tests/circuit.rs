@@ -128,25 +128,26 @@ fn runs_refuse_what_the_circuit_refuses() {
     assert_eq!(circuit.run(&longer).unwrap_err(), RunError::Inputs(longer.len()));
     let mut zero = inputs.clone();
     zero[4..8].fill(F::ZERO);
-    // Any quotient of zeros passes the division; it is not the one that is asked for.
-    assert!(matches!(circuit.run(&zero), Err(RunError::Refused(_))));
+    assert!(matches!(circuit.run(&zero), Err(RunError::Division(_))));
     let mut bits = inputs;
     bits[10] = F::from_u32(0x7f00_0000 - 1);
     assert!(matches!(circuit.run(&bits), Err(RunError::Refused(_))));
 }
 
-/// A quotient exists unless only the divisor is zero.
+/// A quotient exists unless only the divisor is zero; where it is read, it must be the only one.
 #[test]
 fn divisions_by_zero_are_refused() {
-    let mut b = Builder::new();
-    let (x, y) = (b.input(), b.input());
-    let quotient = b.div(x, y);
-    b.expose(quotient);
-    let circuit = b.finish();
-    let run = |x: u32, y: u32| circuit.run(&[x, 0, 0, 0, y, 0, 0, 0].map(F::from_u32));
-    assert_eq!(run(6, 3).unwrap().public[0], F::TWO);
-    assert_eq!(run(0, 0).unwrap().public[0], F::ZERO);
-    assert!(matches!(run(6, 0), Err(RunError::Division(_))));
+    for read in [false, true] {
+        let mut b = Builder::new();
+        let (x, y) = (b.input(), b.input());
+        let quotient = b.div(x, y);
+        b.expose(if read { quotient } else { x });
+        let circuit = b.finish();
+        let run = |x: u32, y: u32| circuit.run(&[x, 0, 0, 0, y, 0, 0, 0].map(F::from_u32));
+        assert_eq!(run(6, 3).unwrap().public[0], F::from_u32(if read { 2 } else { 6 }));
+        assert_eq!(run(0, 0).is_ok(), !read);
+        assert!(matches!(run(6, 0), Err(RunError::Division(_))));
+    }
 }
 
 /// p - 1 and values around it decompose into their canonical bits.
