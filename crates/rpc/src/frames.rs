@@ -15,7 +15,7 @@ use revm_inspectors::tracing::types::{CallKind, CallTrace, CallTraceNode, TraceM
 use revm_inspectors::tracing::{DebugInspector, TracingInspector};
 
 /// zkSync's bootloader, in whose name the chain calls accounts and paymasters.
-const BOOTLOADER: Address = address!("0000000000000000000000000000000000008001");
+pub(crate) const BOOTLOADER: Address = address!("0000000000000000000000000000000000008001");
 
 /// An inspector that records calls in a [`TracingInspector`], or none.
 pub trait Recorder {

@@ -18,6 +18,7 @@ mod fees;
 mod filters;
 pub mod frames;
 pub mod http;
+pub mod internal;
 mod logs;
 pub mod ots;
 mod params;

@@ -8,6 +8,7 @@ use crate::chain::{
 };
 use crate::context::{Context, Module, Registered, heavy, quick, weighted};
 use crate::error::{ChainError, Result};
+use crate::internal::{InternalOperation, internal_operations};
 use crate::params::Args;
 use crate::view::{Block, Hex, Receipt, Transaction};
 use alloy_primitives::{Address, B256, Bytes, TxHash, U256};
@@ -116,16 +117,6 @@ impl TxTracer for CallTracer {
     }
 }
 
-/// What moved ETH or made a contract inside a transaction.
-#[derive(Serialize)]
-struct InternalOperation {
-    #[serde(rename = "type")]
-    kind: u8,
-    from: Address,
-    to: Address,
-    value: U256,
-}
-
 /// A call inside a transaction.
 #[derive(Serialize)]
 struct TraceEntry {
@@ -139,29 +130,10 @@ struct TraceEntry {
     output: Bytes,
 }
 
-fn internal_operations(trace: &CallTrace) -> Vec<InternalOperation> {
-    let mut out = Vec::new();
-    for node in &trace.nodes {
-        let t = &node.trace;
-        let kind = match t.kind {
-            CallKind::Create => 2,
-            CallKind::Create2 => 3,
-            CallKind::Call if t.depth > 0 && !t.value.is_zero() => 0,
-            _ => u8::MAX,
-        };
-        if t.depth > 0 && kind != u8::MAX && t.success {
-            out.push(InternalOperation { kind, from: t.caller, to: t.address, value: t.value });
-        }
-        if t.is_selfdestruct() && t.success {
-            out.push(InternalOperation {
-                kind: 1,
-                from: t.selfdestruct_address.unwrap_or(t.address),
-                to: t.selfdestruct_refund_target.unwrap_or_default(),
-                value: t.selfdestruct_transferred_value.unwrap_or_default(),
-            });
-        }
-    }
-    out
+fn operations(trace: &CallTrace) -> Vec<Value> {
+    let all = internal_operations(&trace.nodes, trace.result.is_success());
+    let row = |o: InternalOperation| json!({ "type": o.kind as u8, "from": o.from, "to": o.to, "value": o.value });
+    all.into_iter().map(row).collect()
 }
 
 fn trace_entries(trace: CallTrace) -> Vec<TraceEntry> {
@@ -387,7 +359,7 @@ pub(crate) fn register(m: &mut Module) -> Registered {
         Ok(!code(&*ctx.chain.state(ctx.resolve(at)?)?, address)?.is_empty())
     })?;
     weighted(m, "ots_getInternalOperations", TRACE_PERMITS, |ctx, args| {
-        Ok(internal_operations(&CallTracer::trace(&*ctx.chain, args.req()?)?))
+        Ok(operations(&CallTracer::trace(&*ctx.chain, args.req()?)?))
     })?;
     weighted(m, "ots_traceTransaction", TRACE_PERMITS, |ctx, args| {
         let trace = CallTracer::trace(&*ctx.chain, args.req()?)?;
