@@ -33,10 +33,15 @@ export async function home({ info, signal, leave }) {
       p.card(all("Latest transactions", "/txs", "All transactions"), txs)));
 }
 
+function attesters(v) {
+  return v.threshold + " attester" + (v.threshold === "1" ? " has" : "s have");
+}
+
 function finality(info) {
   const v = info.verifier || {};
-  if (v.kind === "attesters") return "A batch is final when " + v.threshold + " attester" + (v.threshold === "1" ? " has" : "s have") + " re-executed it; this is not a validity rollup.";
-  if (v.kind === "validity-proof") return "A batch is final when L1 has verified its validity proof.";
+  if (v.kind === "attesters") return "A batch is final when " + attesters(v) + " re-executed it; this is not a validity rollup.";
+  if (v.kind === "proof") return "A batch is final when L1 has verified its validity proof.";
+  if (v.kind === "both") return "A batch is final when L1 has verified its validity proof, and " + attesters(v) + " re-executed it.";
   return "";
 }
 

@@ -3,12 +3,13 @@
 use alloy_consensus::{Transaction as _, Typed2718};
 use alloy_primitives::{Address, B256, U256};
 use alloy_provider::Provider;
-use alloy_sol_types::{SolCall, SolEvent, sol};
+use alloy_sol_types::{SolCall, SolEvent};
 use cairn_settlement::bindings::{
     AttestationVerifier, Bridgehub, L1AssetRouter, L1NativeTokenVault, L1Nullifier, ZKChain,
 };
 use cairn_settlement::deploy::{ChainDeployment, Ecosystem};
 use cairn_settlement::l1::L1;
+use cairn_settlement::verifier::find_verifiers;
 use serde_json::{Value, json};
 
 use crate::decode::Decoder;
@@ -106,45 +107,21 @@ pub async fn proof_bytes(l1: &L1, hash: B256) -> Result<Option<usize>> {
     Ok(call.map(|c| c.proof.len()))
 }
 
-sol! {
-    interface IDualVerifier {
-        function first() external view returns (address);
-        function second() external view returns (address);
-    }
-}
-
-/// What makes batches of this chain final: `attesters` with `k`, `validity-proof`, or `both` with `k`.
+/// What makes batches of this chain final, named as [`cairn_settlement::verifier::VerifierKind`] is everywhere: `{kind, address, threshold}`, the
+/// last where there are attesters; `unknown` for a contract of no known kind.
 ///
 /// # Errors
 /// L1's, when it does not answer.
 pub async fn verifier(l1: &L1, chain: Address) -> Result<Value> {
-    let verifier = l1.call(chain, ZKChain::getVerifierCall {}).await?;
-    let threshold =
-        |at| async move { answer(l1.call(at, AttestationVerifier::thresholdCall {}).await) };
-    // What answers to `threshold` counts attesters, what has a first and a second asks two; what does neither checks proofs.
-    if let Some(k) = threshold(verifier).await? {
-        return Ok(json!({ "kind": "attesters", "threshold": k.to_string(), "address": verifier }));
-    }
-    let parts = [
-        answer(l1.call(verifier, IDualVerifier::firstCall {}).await)?,
-        answer(l1.call(verifier, IDualVerifier::secondCall {}).await)?,
-    ];
-    for part in parts.into_iter().flatten() {
-        if let Some(k) = threshold(part).await? {
-            return Ok(json!({ "kind": "both", "threshold": k.to_string(), "address": verifier }));
-        }
-    }
-    Ok(json!({ "kind": "validity-proof", "address": verifier }))
-}
-
-/// What a contract answered; `None` when it has no such function. Only an L1 that is away is an error.
-fn answer<T>(answer: std::result::Result<T, cairn_settlement::l1::L1Error>) -> Result<Option<T>> {
-    use cairn_settlement::l1::L1Error;
-    match answer {
-        Ok(value) => Ok(Some(value)),
-        Err(e) if e.is_transient() && !matches!(e, L1Error::Nonsense { .. }) => Err(e.into()),
-        Err(_) => Ok(None),
-    }
+    let address = l1.call(chain, ZKChain::getVerifierCall {}).await?;
+    let Some(found) = find_verifiers(l1, address).await? else {
+        return Ok(json!({ "kind": "unknown", "address": address }));
+    };
+    let threshold = match found.attesters {
+        Some(at) => Some(l1.call(at, AttestationVerifier::thresholdCall {}).await?.to_string()),
+        None => None,
+    };
+    Ok(json!({ "kind": found.kind, "address": address, "threshold": threshold }))
 }
 
 /// Whether a message was consumed.
