@@ -19,6 +19,10 @@ export async function address({ params, query, signal }) {
   if (tab === "transfers") {
     const data = await get(api + "/transfers" + paged(query), signal);
     body = [data.rows.length ? p.table("Token transfers", p.transferColumns(), data.rows) : p.empty("No token has moved here"), p.pager(data, path, query)];
+  } else if (tab === "internal") {
+    const data = await get(api + "/internal" + paged(query), signal);
+    body = [data.behind ? h("p.pad.faint", null, "The newest blocks are still being looked through.") : null,
+      data.rows.length ? p.table("Internal calls", p.internalColumns({ address: a.address }), data.rows) : p.empty("No internal calls", "No contract has called this address with value or made it, nor has it done so itself."), p.pager(data, path, query)];
   } else if (tab === "tokens") {
     const data = await get(api + "/tokens" + paged(query), signal);
     const rows = data.rows.filter((r) => r.balance !== "0");
@@ -31,7 +35,7 @@ export async function address({ params, query, signal }) {
     body = code(a);
   } else {
     const data = await get(api + "/txs" + paged(query), signal);
-    body = [data.rows.length ? p.table("Transactions", p.txColumns({ address: a.address }), data.rows) : p.empty("No transactions", a.balance === "0" ? "This address has not been seen on this chain." : "No transaction names this address: what it has came at genesis or from within a contract's call, and calls are not indexed."), p.pager(data, path, query)];
+    body = [data.rows.length ? p.table("Transactions", p.txColumns({ address: a.address }), data.rows) : p.empty("No transactions", a.balance === "0" ? "This address has not been seen on this chain." : "No transaction concerns this address: what it has came at genesis, or within the last moments."), p.pager(data, path, query)];
   }
   const kind = a.system ? "System contract" : a.code && a.code.delegate ? "Account with delegated code" : a.contract ? "Contract" : "Account";
   return h("div", null,
@@ -43,7 +47,7 @@ export async function address({ params, query, signal }) {
       ["Delegates to", a.code && a.code.delegate ? p.address(a.code.delegate, null, { full: true }) : null],
       ["Creator", a.code && a.code.creator ? h("span", null, p.address(a.code.creator), h("span.faint", null, " in "), p.tx(a.code.creationTx)) : null],
     ])),
-    p.tabs(path, tab, [["", "Transactions", a.txs], ["transfers", "Token transfers", a.transfers], ["tokens", "Tokens"], a.code ? ["code", "Code"] : null].filter(Boolean)),
+    p.tabs(path, tab, [["", "Transactions", a.txs], ["internal", "Internal calls", a.internal], ["transfers", "Token transfers", a.transfers], ["tokens", "Tokens"], a.code ? ["code", "Code"] : null].filter(Boolean)),
     h("div.card", null, body));
 }
 

@@ -23,6 +23,7 @@ const ROUTES = [
   [/^\/tokens$/, lists.tokens, "Tokens"],
   [/^\/token\/([^/]+)$/, accounts.token, "Token"],
   [/^\/contracts$/, lists.contracts, "Contracts"],
+  [/^\/internal$/, lists.internal, "Internal calls"],
   [/^\/bridge$/, bridge, "Bridge"],
   [/^\/portal$/, portal, "Portal"],
   [/^\/l1\/tx\/([^/]+)$/, details.l1, "L1 transaction"],

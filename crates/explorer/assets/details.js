@@ -51,9 +51,10 @@ export async function tx({ params, query, signal, info, leave, refresh }) {
   }
   watchStatus(t.status, t.batch ? t.batch.number : null, leave, refresh);
   const head = p.heading("Transaction", p.outcome(t.ok), p.status(t.status));
-  const nav = p.tabs(path, tab, [["", "Overview"], ["logs", "Events", t.logCount], ["trace", "Call trace"]]);
+  const nav = p.tabs(path, tab, [["", "Overview"], ["logs", "Events", t.logCount], ["internal", "Internal calls", t.internal], ["trace", "Call trace"]]);
   let body;
   if (tab === "logs") body = p.card(null, logs(t));
+  else if (tab === "internal") body = p.card(null, await internal(t, query, signal));
   else if (tab === "trace") body = p.card(null, await trace(t.hash, signal));
   else body = overview(t, info);
   return h("div", null, head, nav, body);
@@ -214,6 +215,20 @@ function logs(t) {
       log.event ? args(log.event.args) : h("ol.values", { start: 0 }, log.topics.map((x) => h("li.mono.breakable", null, x)),
         log.dataBytes ? h("li.mono.breakable", null, log.data) : null)))),
     t.logCount > t.logs.length ? h("p.pad.faint", null, count(t.logCount - t.logs.length) + " more are not shown.") : null);
+}
+
+// What contracts did with value inside the transaction, in order.
+async function internal(t, query, signal) {
+  const before = query.get("before");
+  const path = "/tx/" + t.hash;
+  const data = await get(path + "/internal" + (before ? "?before=" + encodeURIComponent(before) : ""), signal);
+  if (!data.indexed) return p.empty("Not looked through yet", "Calls are indexed behind the blocks. The call trace shows them already.");
+  if (!data.rows.length) return p.empty("No internal calls", "No contract called another with value, or made one.");
+  return h("div", null, p.table("Internal calls", p.internalColumns({ tx: true }), data.rows),
+    data.beyond ? h("p.pad.faint", null, count(data.beyond) + " more are not kept.") : null,
+    before || data.next ? h("nav.pager", { "aria-label": "Pages" },
+      before ? h("a.button", { href: path + "?tab=internal" }, "First") : null,
+      data.next ? h("a.button", { href: path + "?tab=internal&before=" + data.next, rel: "next" }, "More") : null) : null);
 }
 
 async function trace(hash, signal) {

@@ -6,12 +6,14 @@ import { count, bytes } from "./format.js";
 import * as p from "./parts.js";
 import { batchRow } from "./home.js";
 
-function list(title, path, api, columns, none) {
+// `beside` is a list of the same kind: [its name, its path].
+function list(title, path, api, columns, none, beside) {
   return async ({ query, signal }) => {
     const before = query.get("before");
     const data = await get(api + (before ? "?before=" + encodeURIComponent(before) : ""), signal);
     return h("div", null,
-      p.heading(title, data.total !== null && data.total !== undefined ? h("span.faint", null, count(data.total) + " in all") : null),
+      p.heading(title, data.total !== null && data.total !== undefined ? h("span.faint", null, count(data.total) + " in all") : null,
+        beside ? h("a.button.small", { href: beside[1] }, beside[0]) : null),
       data.rows.length ? h("div.card", null, p.table(title, columns, data.rows)) : h("div.card", null, p.empty(none)),
       p.pager(data, path, query));
   };
@@ -27,7 +29,9 @@ export const blocks = list("Blocks", "/blocks", "/blocks", [
   ["Status", (b) => p.status(b.status)],
 ], "No blocks yet");
 
-export const txs = list("Transactions", "/txs", "/txs", p.txColumns(), "No transactions yet");
+export const txs = list("Transactions", "/txs", "/txs", p.txColumns(), "No transactions yet", ["Internal calls", "/internal"]);
+
+export const internal = list("Internal calls", "/internal", "/internal", p.internalColumns(), "No contract has called another with value yet", ["Transactions", "/txs"]);
 
 export const tokens = list("Tokens", "/tokens", "/tokens", [
   ["Token", (t) => h("a", { href: "/token/" + t.address, title: t.address }, t.name || "Nameless"), "strong"],

@@ -223,8 +223,20 @@ function direction(t, a) {
   if (from && to) return h("span.way", null, "self");
   if (from) return h("span.way.out", null, "out");
   if (to) return h("span.way.in", null, "in");
-  return h("span.way", null, t.roles && t.roles.includes("bridge") ? "bridge" : "token");
+  return h("span.way", null, t.roles && t.roles.includes("bridge") ? "bridge" : t.roles && t.roles.includes("tokens") ? "token" : "internal");
 }
+
+// Calls with value and creations by contracts.
+export const internalColumns = (options = {}) => [
+  options.tx ? null : ["Transaction", (o) => tx(o.hash)],
+  ["Kind", (o) => h("span.method", null, o.kind)],
+  options.address ? ["", (o) => direction(o, options.address), "narrow"] : null,
+  options.tx ? null : ["Block", (o) => block(o.block), "num"],
+  options.tx ? null : ["Age", (o) => time(o.timestamp)],
+  ["From", (o) => address(o.from, o.fromName)],
+  ["To", (o) => h("span", null, o.kind.startsWith("create") ? h("span.faint", null, "new ") : null, address(o.to, o.toName))],
+  ["Value", (o) => amount(o.value, ETH, 18), "num"],
+].filter(Boolean);
 
 export const transferColumns = (options = {}) => [
   ["Transaction", (t) => tx(t.hash)],

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::error::{ExplorerError, Result};
 use crate::index::model::L1Deposit;
-use crate::index::{Index, MAX_BLOCKS, MAX_TXS};
+use crate::index::{BlockInternals, Index, MAX_BLOCKS, MAX_TXS};
 use crate::source::Source;
 
 /// Pause between two looks at the head. A block that nobody waited for is seen within it.
@@ -24,6 +24,14 @@ const POLL: Duration = Duration::from_millis(100);
 const SYNC: Duration = Duration::from_secs(3);
 /// Pause after a fault.
 const RETRY: Duration = Duration::from_secs(2);
+/// Blocks whose internal operations one transaction takes at most.
+const INTERNAL_BLOCKS: usize = 256;
+/// Longest work before what was found of internal operations is written.
+const INTERNAL_WORK: Duration = Duration::from_millis(250);
+/// Operations that are held before they are written.
+const INTERNAL_HELD: usize = 20_000;
+/// Faults in a row after which a block is left without internal operations.
+const INTERNAL_FAULTS: u32 = 3;
 /// Pause between two looks at L1.
 const L1_POLL: Duration = Duration::from_secs(1);
 /// L1 blocks that one look covers at most.
@@ -43,6 +51,7 @@ pub fn catch_up<S: Source + ?Sized>(index: &Index, source: &S, stop: &AtomicBool
     let from = index.next_block();
     check_same_chain(index, source)?;
     while !stop.load(Ordering::Relaxed) && step(index, source, true)? {}
+    while !stop.load(Ordering::Relaxed) && step_internals(index, source, true)? {}
     Ok(index.next_block() - from)
 }
 
@@ -63,6 +72,31 @@ fn step<S: Source + ?Sized>(index: &Index, source: &S, durable: bool) -> Result<
         }
     }
     index.append(&blocks, |token| source.token(token), durable)?;
+    Ok(!blocks.is_empty())
+}
+
+/// Takes the internal operations of some indexed blocks; false when there are none to take.
+fn step_internals<S: Source + ?Sized>(index: &Index, source: &S, durable: bool) -> Result<bool> {
+    let (started, mut held) = (Instant::now(), 0);
+    let mut blocks = Vec::new();
+    for number in index.next_internal()..index.next_block() {
+        // What went before is written when this block cannot be read.
+        let block = match source.internals(number) {
+            Ok(Some(block)) => block,
+            Ok(None) => break,
+            Err(_) if !blocks.is_empty() => break,
+            Err(e) => return Err(e),
+        };
+        held += block.txs.iter().map(|tx| tx.operations.len()).sum::<usize>();
+        blocks.push(block);
+        if blocks.len() >= INTERNAL_BLOCKS
+            || held >= INTERNAL_HELD
+            || started.elapsed() >= INTERNAL_WORK
+        {
+            break;
+        }
+    }
+    index.append_internals(&blocks, durable)?;
     Ok(!blocks.is_empty())
 }
 
@@ -89,11 +123,11 @@ pub fn is_current<S: Source + ?Sized>(index: &Index, source: &S) -> Result<bool>
     }
 }
 
-/// The thread that follows the chain. It ends when this is dropped.
+/// The threads that follow the chain: one the blocks, one behind it their internal operations. They end when this is dropped.
 #[derive(Debug)]
 pub struct Follower {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Follower {
@@ -103,18 +137,23 @@ impl Follower {
     /// When the system gives no thread.
     pub fn start(index: Arc<Index>, source: Arc<dyn Source>) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        let told = stop.clone();
-        let thread = std::thread::Builder::new()
-            .name("explorer-index".into())
-            .spawn(move || follow(&index, &*source, &told))?;
-        Ok(Self { stop, thread: Some(thread) })
+        let mut follower = Self { stop: stop.clone(), threads: Vec::new() };
+        let (i, s, told) = (index.clone(), source.clone(), stop.clone());
+        follower.spawn("explorer-index", move || follow(&i, &*s, &told))?;
+        follower.spawn("explorer-calls", move || follow_internals(&index, &*source, &stop))?;
+        Ok(follower)
+    }
+
+    fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        self.threads.push(std::thread::Builder::new().name(name.into()).spawn(run)?);
+        Ok(())
     }
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
     }
@@ -142,6 +181,40 @@ fn follow(index: &Index, source: &dyn Source, stop: &AtomicBool) {
             }
         }
     }
+}
+
+/// As [`follow`], for internal operations. It rests as long as it works, so that it never takes more than half a core from the sequencer.
+fn follow_internals(index: &Index, source: &dyn Source, stop: &AtomicBool) {
+    let (mut synced, mut faults) = (Instant::now(), 0);
+    while !stop.load(Ordering::Relaxed) {
+        let started = Instant::now();
+        let durable = synced.elapsed() > SYNC;
+        match step_internals(index, source, durable) {
+            Ok(taken) => {
+                faults = 0;
+                if durable && taken {
+                    synced = Instant::now();
+                }
+                let rest = if taken { started.elapsed() } else { POLL };
+                std::thread::sleep(rest.clamp(POLL / 10, RETRY));
+            }
+            Err(e) => {
+                faults += 1;
+                tracing::warn!(error = %e, "the explorer's index of calls does not advance");
+                if faults >= INTERNAL_FAULTS && pass_over(index).is_ok() {
+                    faults = 0;
+                }
+                std::thread::sleep(RETRY);
+            }
+        }
+    }
+}
+
+/// Leaves a block without internal operations, so that one that cannot be executed again does not keep all later ones from the index.
+fn pass_over(index: &Index) -> Result<()> {
+    let block = index.next_internal();
+    tracing::error!(block, "the explorer shows no internal calls of this block");
+    index.append_internals(&[BlockInternals { block, txs: Vec::new() }], false)
 }
 
 /// What of L1 the index follows.

@@ -8,14 +8,21 @@ use alloy_serde::OtherFields;
 use alloy_sol_types::{SolCall, sol};
 use cairn_primitives::L2ToL1Log;
 use cairn_primitives::{PriorityTx, Transaction};
+use cairn_rpc::internal::{self, InternalOperation, TxOperations};
 use cairn_rpc::{BlockRef, CallPurpose, CallRequest, Chain};
-use cairn_storage::{LogRecord, Storage};
+use cairn_storage::{LogRecord, ReceiptRecord, Storage};
 
 use crate::error::{ExplorerError, Result};
-use crate::index::model::{TokenMeta, clean_text};
+use crate::index::model::{InternalKind, InternalRecord, TokenMeta, clean_text};
+use crate::index::{BlockInternals, TxInternals};
 
 /// Gas that one look at a token's own words may use.
 const META_GAS: u64 = 500_000;
+/// Most internal operations that are kept of a transaction.
+pub const MAX_INTERNALS: usize = 1_000;
+/// A transaction that used less gas did nothing internal: 21,000 for itself, and 6,700 (a call with value, its stipend given back) less the most
+/// that is refunded (EIP-3529: a fifth).
+const LEAST_GAS: u64 = (21_000 + 6_700) * 4 / 5;
 
 sol! {
     interface IToken {
@@ -82,6 +89,12 @@ pub trait Source: Send + Sync + 'static {
     /// When the chain cannot be read.
     fn block(&self, number: u64) -> Result<Option<SourceBlock>>;
 
+    /// The internal operations of a block, at the price of executing it again; `None` when there is no such block.
+    ///
+    /// # Errors
+    /// When the chain cannot be read, or the block does not execute.
+    fn internals(&self, number: u64) -> Result<Option<BlockInternals>>;
+
     /// What a token says of itself now; empty where it says nothing.
     fn token(&self, address: Address) -> TokenMeta;
 }
@@ -131,6 +144,25 @@ impl Source for NodeSource {
         Ok(Some(SourceBlock { number, hash: record.hash, txs }))
     }
 
+    fn internals(&self, number: u64) -> Result<Option<BlockInternals>> {
+        if self.storage.block(number)?.is_none() {
+            return Ok(None);
+        }
+        let none = BlockInternals { block: number, txs: Vec::new() };
+        // Genesis has no transactions, and a recovered chain no state from before its recovery.
+        let Some(parent) = number.checked_sub(1) else { return Ok(Some(none)) };
+        let txs = self.storage.transactions(number)?;
+        let receipts = self.storage.receipts(number)?;
+        let worth = txs.iter().zip(&receipts).zip(0u32..);
+        let worth = worth.filter(|((tx, receipt), _)| may_have_internals(&tx.raw, receipt));
+        let wanted: Vec<u32> = worth.map(|(_, index)| index).collect();
+        if wanted.is_empty() || self.storage.state_at(parent)?.is_none() {
+            return Ok(Some(none));
+        }
+        let found = internal::block_operations(&*self.chain, number, &wanted, MAX_INTERNALS)?;
+        Ok(Some(BlockInternals { txs: found.into_iter().map(tx_internals).collect(), ..none }))
+    }
+
     fn token(&self, address: Address) -> TokenMeta {
         let chain = &*self.chain;
         let text = |new: Option<String>, old: Option<B256>| {
@@ -151,6 +183,28 @@ impl Source for NodeSource {
             l1_token,
         }
     }
+}
+
+/// Whether it is worth to execute a transaction again for its internal operations. What failed undid them all, but for what an account-abstraction
+/// transaction had paid before.
+fn may_have_internals(raw: &[u8], receipt: &ReceiptRecord) -> bool {
+    let pays_by_calls = raw.first() == Some(&cairn_primitives::eip712::EIP712_TX_TYPE);
+    pays_by_calls || (receipt.success && receipt.gas_used >= LEAST_GAS)
+}
+
+fn tx_internals(tx: TxOperations) -> TxInternals {
+    let operations = tx.operations.into_iter().map(record).collect();
+    TxInternals { index: tx.index, hash: tx.hash, operations, beyond: tx.beyond }
+}
+
+fn record(o: InternalOperation) -> InternalRecord {
+    let kind = match o.kind {
+        internal::InternalKind::Call => InternalKind::Call,
+        internal::InternalKind::SelfDestruct => InternalKind::SelfDestruct,
+        internal::InternalKind::Create => InternalKind::Create,
+        internal::InternalKind::Create2 => InternalKind::Create2,
+    };
+    InternalRecord { kind, from: o.from, to: o.to, value: o.value }
 }
 
 /// A view function's answer on the newest state; `None` when it fails or answers something else. Bounded in gas.

@@ -1,8 +1,11 @@
 //! The explorer's HTTP side and `ots_`, against the real binary. What a person sees is tested in a browser (`cargo xtask browser`).
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256, hex};
 use cairn_settlement::bindings::{Erc20, L2BaseToken};
-use cairn_settlement::{artifacts::artifact, l1::Send};
+use cairn_settlement::{
+    artifacts::artifact,
+    l1::{L1Wallet, Send},
+};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -88,6 +91,7 @@ async fn the_explorer_shows_the_chain_and_survives_a_kill() {
     let named = indexed(&up, "/deposits", |v| v["rows"][9]["l1Tx"].is_string()).await;
     assert_eq!(named["rows"].as_array().unwrap().len(), 10);
 
+    let (through, paid_within) = internal_calls(&up, &wallet).await;
     otterscan(&up, friend, token, wallet.address()).await;
     refusals(&up, wallet.address()).await;
 
@@ -100,6 +104,57 @@ async fn the_explorer_shows_the_chain_and_survives_a_kill() {
         v["rows"].as_array().unwrap().iter().map(|r| r["hash"].clone()).collect()
     };
     assert_eq!(hashes(&after), hashes(&before));
+    let path = format!("/address/{paid_within}/internal");
+    assert_eq!(hashes(&indexed(&up, &path, |v| v["total"] == 1).await), [json!(through)]);
+}
+
+/// A contract passes what it receives on and makes another contract: the index, its pages and `ots_` tell the same of it. Answers the transaction, and
+/// who was paid.
+async fn internal_calls(up: &Up, wallet: &L1Wallet) -> (B256, Address) {
+    // Calls the address in its calldata with the value that it got, then creates a contract without code.
+    const PASS_ON: &[u8] = &hex!(
+        "60188060095f395ff3" "6000600060006000346000355af150600060006000f05000"
+    );
+    let send = Send { what: "passing on".into(), data: PASS_ON.into(), ..Send::default() };
+    let contract = wallet.send(send).await.unwrap().contract_address.unwrap();
+    let receiver = Address::repeat_byte(0x62);
+    let send = Send {
+        what: "pass on".into(),
+        to: Some(contract),
+        data: receiver.into_word().0.into(),
+        value: U256::from(5),
+        ..Send::default()
+    };
+    let hash = wallet.send(send).await.unwrap().transaction_hash;
+
+    // The receiver is in no transaction but within this one, and has no code.
+    let path = format!("/address/{receiver}/internal");
+    let page = indexed(up, &path, |v| v["total"] == 1).await;
+    let row = &page["rows"][0];
+    assert_eq!((&row["kind"], &row["value"]), (&json!("call"), &json!("5")));
+    assert_eq!((&row["hash"], &row["from"]), (&json!(hash), &json!(contract)));
+    let txs = get(up, &format!("/address/{receiver}/txs")).await;
+    assert_eq!((&txs["total"], &txs["rows"][0]["roles"]), (&json!(1), &json!(["internal"])));
+    assert_eq!(get(up, &format!("/address/{receiver}")).await["internal"], 1);
+    assert_eq!(get(up, &format!("/tx/{hash}")).await["internal"], 2);
+
+    // Page by page, they are what Otterscan is told.
+    let l2 = up.l2().await;
+    let first = get(up, &format!("/tx/{hash}/internal?limit=1")).await;
+    let next = first["next"].as_str().unwrap();
+    let second = get(up, &format!("/tx/{hash}/internal?limit=1&before={next}")).await;
+    assert!(second["next"].is_null());
+    let told = ask(&l2, "ots_getInternalOperations", json!([hash])).await;
+    let types = json!({ "call": 0, "create": 2 });
+    for (i, page) in [first, second].iter().enumerate() {
+        let (row, told) = (&page["rows"][0], &told[i]);
+        assert_eq!(types[row["kind"].as_str().unwrap()], told["type"]);
+        assert_eq!((&row["from"], &row["to"]), (&told["from"], &told["to"]));
+    }
+    assert_eq!(told.as_array().unwrap().len(), 2);
+    let found = ask(&l2, "ots_searchTransactionsBefore", json!([receiver, 0, 25])).await;
+    assert_eq!(found["txs"][0]["hash"], json!(hash));
+    (hash, receiver)
 }
 
 async fn otterscan(up: &Up, friend: Address, token: Address, sender: Address) {

@@ -15,7 +15,7 @@ use alloy_primitives::Address;
 /// Most bytes of code that a page shows.
 const MAX_CODE: usize = 24 << 10;
 
-fn address_of(text: &str) -> Result<Address, ApiError> {
+pub(super) fn address_of(text: &str) -> Result<Address, ApiError> {
     parse_address(text).ok_or_else(|| ApiError::bad("not an address"))
 }
 
@@ -44,7 +44,7 @@ pub(super) async fn address(State(app): State<Shared>, Path(text): Path<String>)
         let has_code = account.code_hash != NO_CODE;
         let mut row = json!({
             "address": address, "balance": account.balance.to_string(), "nonce": account.nonce,
-            "txs": counts.txs, "transfers": counts.transfers,
+            "txs": counts.txs, "transfers": counts.transfers, "internal": counts.internal,
             "name": app.name_of(address), "system": app.is_system(address),
             "token": app.index.token(address)?.is_some(), "contract": has_code,
         });
@@ -68,8 +68,10 @@ fn code(
     let known = app.index.contract(address)?;
     let creation = match known {
         Some(c) if c.creator.is_some() => Some((c.tx, c.creator.unwrap_or_default())),
-        // Made by another contract: found once more by bisection, at the price of a replayed block.
-        _ if delegate.is_none() => ots::contract_creator(&*app.chain, address)?,
+        // Made at genesis, or a moment ago: looked for by bisection over the states of the past.
+        _ if delegate.is_none() && !app.is_system(address) => {
+            ots::contract_creator(&*app.chain, address)?
+        }
         _ => None,
     };
     Ok(json!({
@@ -87,6 +89,8 @@ pub(super) async fn txs(
 ) -> Answer {
     let (address, before, limit) = (address_of(&text)?, tx_cursor(&q)?, q.limit());
     let page = work(&app, Cost::Reads, move |app| {
+        // Counts are read before rows: the index may advance between, and a count never promises rows that are not there.
+        let total = app.index.address(address)?.txs;
         let page = app.index.address_txs(address, before, limit)?;
         let mut rows = Vec::new();
         for (at, roles) in page.rows {
@@ -97,7 +101,7 @@ pub(super) async fn txs(
             }
         }
         let next = page.next.map(|at| format!("{}-{}", at.block, at.index));
-        Ok(json!({ "rows": rows, "next": next, "total": app.index.address(address)?.txs }))
+        Ok(json!({ "rows": rows, "next": next, "total": total }))
     });
     page.await.map(Json)
 }
@@ -109,6 +113,7 @@ fn role_names(roles: u8) -> Value {
         (role::CREATED, "created"),
         (role::TOKENS, "tokens"),
         (role::BRIDGE, "bridge"),
+        (role::INTERNAL, "internal"),
     ];
     all.into_iter().filter(|(bit, _)| roles & bit != 0).map(|(_, name)| name).collect()
 }
@@ -120,8 +125,8 @@ pub(super) async fn transfers(
 ) -> Answer {
     let (address, before, limit) = (address_of(&text)?, item_cursor(&q)?, q.limit());
     let page = work(&app, Cost::Reads, move |app| {
-        let page = app.index.address_transfers(address, before, limit)?;
         let total = app.index.address(address)?.transfers;
+        let page = app.index.address_transfers(address, before, limit)?;
         transfer_page(app, page, total)
     });
     page.await.map(Json)
@@ -202,8 +207,8 @@ pub(super) async fn token_transfers(
 ) -> Answer {
     let (address, before, limit) = (address_of(&text)?, item_cursor(&q)?, q.limit());
     let page = work(&app, Cost::Reads, move |app| {
-        let page = app.index.token_transfers(address, before, limit)?;
         let total = app.index.token(address)?.map_or(0, |t| t.transfers);
+        let page = app.index.token_transfers(address, before, limit)?;
         transfer_page(app, page, total)
     });
     page.await.map(Json)

@@ -89,8 +89,8 @@ pub(super) async fn block(
 pub(super) async fn txs(State(app): State<Shared>, Query(q): Query<PageQuery>) -> Answer {
     let (before, limit) = (q.cursor::<1>()?.map(|[n]| n), q.limit());
     let rows = work(&app, Cost::Reads, move |app| {
-        let page = app.index.txs(before, limit)?;
         let total = app.index.totals()?.txs;
+        let page = app.index.txs(before, limit)?;
         let rows = app.tx_rows(page.rows.into_iter())?;
         Ok(json!({ "rows": rows, "next": page.next.map(|n| n.to_string()), "total": total }))
     });
@@ -158,6 +158,7 @@ fn included(app: &App, s: &Stored) -> Result<Value> {
     row["logCount"] = json!(r.logs.len());
     row["transfers"] = transfers.iter().map(|t| app.transfer_row(t)).collect();
     row["withdrawals"] = Value::Array(withdrawals);
+    row["internal"] = json!(app.index.tx_internal_count(s.at)?.map(|c| c.kept));
     if let Transaction::Eip712(t) = tx {
         row["account"] = account_fields(app, t, s.at.block)?;
     }

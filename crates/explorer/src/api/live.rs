@@ -88,7 +88,7 @@ pub(super) fn home_value(app: &App) -> Result<Value> {
         "sealed": heads.sealed, "committed": heads.committed, "proven": heads.proven,
         "finalized": heads.executed, "lastFinalizedBlock": heads.last_executed_block,
         "totals": {
-            "txs": totals.txs, "addresses": totals.addresses, "transfers": totals.transfers,
+            "txs": totals.txs, "addresses": totals.addresses, "transfers": totals.transfers, "internal": totals.internal,
             "tokens": totals.tokens, "contracts": totals.contracts, "deposits": totals.deposits,
             "withdrawals": totals.withdrawals,
         },

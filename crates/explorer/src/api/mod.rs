@@ -2,7 +2,7 @@
 //!
 //! | path | answers |
 //! |---|---|
-//! | `/api/...` ([`chain`], [`accounts`], [`bridge`], [`search`]) | JSON for the pages, from the index and the store |
+//! | `/api/...` ([`chain`], [`accounts`], [`internal`], [`bridge`], [`search`]) | JSON for the pages, from the index and the store |
 //! | `/api/events` ([`live`]) | server-sent events |
 //! | `/api/portal/...`, `/api/dev/...` ([`portal`]) | transactions to sign, and signing by development accounts |
 //! | anything else ([`assets`]) | the pages themselves |
@@ -11,6 +11,7 @@ mod accounts;
 mod assets;
 mod bridge;
 mod chain;
+mod internal;
 mod live;
 mod portal;
 mod search;
@@ -149,11 +150,14 @@ pub(crate) fn router(app: Shared, live: Arc<Live>) -> Router {
         .route("/txs", get(chain::txs))
         .route("/tx/{hash}", get(chain::tx))
         .route("/tx/{hash}/trace", get(chain::trace))
+        .route("/tx/{hash}/internal", get(internal::of_tx))
+        .route("/internal", get(internal::all))
         .route("/batches", get(chain::batches))
         .route("/batch/{number}", get(chain::batch))
         .route("/address/{address}", get(accounts::address))
         .route("/address/{address}/txs", get(accounts::txs))
         .route("/address/{address}/transfers", get(accounts::transfers))
+        .route("/address/{address}/internal", get(internal::of_address))
         .route("/address/{address}/tokens", get(accounts::tokens))
         .route("/tokens", get(accounts::token_list))
         .route("/token/{address}", get(accounts::token))

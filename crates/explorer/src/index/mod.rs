@@ -2,9 +2,11 @@
 //!
 //! It lives in a redb file of its own, built by following the chain, and holds nothing that the chain does not: a file of another version, of
 //! another chain, or of a chain that has other blocks, is deleted and built again. Catching up goes in transactions of at most
-//! [`MAX_BLOCKS`] blocks, so memory is bounded; a kill loses at most what was not yet synced, which is then read again.
+//! [`MAX_BLOCKS`] blocks, so memory is bounded; a kill loses at most what was not yet synced, which is then read again. Internal operations need
+//! blocks to be executed again; they follow behind with a mark of their own, and nothing waits for them.
 
 mod extract;
+mod internal;
 pub mod model;
 mod queries;
 mod tables;
@@ -17,13 +19,16 @@ use alloy_primitives::B256;
 use redb::{Database, ReadableDatabase, ReadableTable};
 
 use crate::error::{ExplorerError, Result};
-use tables::{META, META_FORMAT, META_GENESIS, META_HEAD_HASH, META_NEXT, read_u64};
+use tables::{
+    META, META_FORMAT, META_GENESIS, META_HEAD_HASH, META_INTERNAL_NEXT, META_NEXT, read_u64,
+};
 
 pub(crate) use extract::{NO_CODE, deposit};
+pub use internal::{BlockInternals, TxInternals};
 pub use queries::{Page, Totals};
 
 /// Version of the file's format. Another one is built again.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 /// Bytes of the page cache.
 const CACHE: usize = 64 << 20;
 /// Most blocks that one transaction takes.
@@ -37,6 +42,7 @@ pub struct Index {
     db: Database,
     path: PathBuf,
     next: AtomicU64,
+    next_internal: AtomicU64,
 }
 
 impl Index {
@@ -74,7 +80,7 @@ impl Index {
             .create(path)
             .map_err(|e| ExplorerError::Open(path.to_path_buf(), Box::new(e)))?;
         let txn = db.begin_write()?;
-        let next = {
+        let (next, next_internal) = {
             let mut meta = txn.open_table(META)?;
             let format = read_u64(&meta, META_FORMAT)?;
             match format {
@@ -91,11 +97,17 @@ impl Index {
                 }
                 Some(_) => return Ok(None),
             }
-            read_u64(&meta, META_NEXT)?.unwrap_or(0)
+            let read = |key| Ok::<_, ExplorerError>(read_u64(&meta, key)?.unwrap_or(0));
+            (read(META_NEXT)?, read(META_INTERNAL_NEXT)?)
         };
         tables::create(&txn)?;
         txn.commit()?;
-        Ok(Some(Self { db, path: path.to_path_buf(), next: AtomicU64::new(next) }))
+        Ok(Some(Self {
+            db,
+            path: path.to_path_buf(),
+            next: AtomicU64::new(next),
+            next_internal: AtomicU64::new(next_internal),
+        }))
     }
 
     /// The file.
@@ -106,6 +118,11 @@ impl Index {
     /// Number of the first block that is not indexed yet.
     pub fn next_block(&self) -> u64 {
         self.next.load(Ordering::Acquire)
+    }
+
+    /// Number of the first block whose internal operations are not indexed yet. Never beyond [`Self::next_block`].
+    pub fn next_internal(&self) -> u64 {
+        self.next_internal.load(Ordering::Acquire)
     }
 
     /// Hash of the last indexed block.

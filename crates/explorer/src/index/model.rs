@@ -71,6 +71,8 @@ pub mod role {
     pub const TOKENS: u8 = 8;
     /// It is a party of a deposit or withdrawal.
     pub const BRIDGE: u8 = 16;
+    /// A contract called it with value, made it, or it did so itself.
+    pub const INTERNAL: u8 = 32;
 }
 
 /// Standard of a token.
@@ -159,12 +161,66 @@ pub struct AddressRecord {
     pub txs: u64,
     /// Transfers of tokens from or to it.
     pub transfers: u64,
+    /// Internal operations from or to it.
+    pub internal: u64,
+}
+
+/// Kind of an internal operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InternalKind {
+    /// A call that carries value.
+    Call,
+    /// A contract gave up its balance.
+    SelfDestruct,
+    /// A creation.
+    Create,
+    /// A creation at an address of the creator's choice.
+    Create2,
+}
+
+impl InternalKind {
+    /// Its name, as pages spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::SelfDestruct => "self-destruct",
+            Self::Create => "create",
+            Self::Create2 => "create2",
+        }
+    }
+
+    /// Whether it makes a contract.
+    pub const fn creates(self) -> bool {
+        matches!(self, Self::Create | Self::Create2)
+    }
+}
+
+/// A call with value, or a creation, by a contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InternalRecord {
+    /// Kind.
+    pub kind: InternalKind,
+    /// Caller or creator.
+    pub from: Address,
+    /// Callee or new contract.
+    pub to: Address,
+    /// Wei.
+    pub value: U256,
+}
+
+/// How many internal operations a transaction has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InternalCount {
+    /// Those that are kept.
+    pub kept: u64,
+    /// How many more there were.
+    pub beyond: u64,
 }
 
 /// A contract that a transaction created or whose events were seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContractRecord {
-    /// Who created it, where a transaction did so directly.
+    /// Who created it, once that is known: a transaction's sender, or a contract.
     pub creator: Option<Address>,
     /// Transaction that created it, or in which it was first seen.
     pub tx: B256,

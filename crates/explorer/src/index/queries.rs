@@ -9,7 +9,7 @@ use super::model::{
     TxPos, WithdrawalRecord,
 };
 use super::tables::{
-    self, META, META_TRANSFERS, decode, item_key, join, pair_key, read_u64, tx_key,
+    self, META, META_INTERNAL, META_TRANSFERS, decode, item_key, join, pair_key, read_u64, tx_key,
 };
 use crate::error::Result;
 
@@ -27,7 +27,7 @@ pub struct Page<T, C> {
 
 impl<T, C: Copy> Page<T, C> {
     /// A page of at most `limit` of `rows`, which holds one more when there are more.
-    fn cut(mut rows: Vec<(C, T)>, limit: usize) -> Self {
+    pub(super) fn cut(mut rows: Vec<(C, T)>, limit: usize) -> Self {
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = if more { rows.last().map(|(c, _)| *c) } else { None };
@@ -44,6 +44,8 @@ pub struct Totals {
     pub addresses: u64,
     /// Token transfers.
     pub transfers: u64,
+    /// Internal operations.
+    pub internal: u64,
     /// Tokens.
     pub tokens: u64,
     /// Contracts.
@@ -54,15 +56,15 @@ pub struct Totals {
     pub deposits: u64,
 }
 
-fn limited(limit: usize) -> usize {
+pub(super) fn limited(limit: usize) -> usize {
     limit.clamp(1, MAX_PAGE)
 }
 
 const LAST_TX: TxPos = TxPos { block: u64::MAX, index: u32::MAX };
-const LAST_ITEM: ItemPos = ItemPos { tx: LAST_TX, item: u32::MAX };
+pub(super) const LAST_ITEM: ItemPos = ItemPos { tx: LAST_TX, item: u32::MAX };
 
 /// Newest items of an address in a table of `address || position`.
-fn items_of(
+pub(super) fn items_of(
     table: &ReadOnlyTable<&'static [u8; 36], ()>,
     address: Address,
     before: Option<ItemPos>,
@@ -109,6 +111,7 @@ impl Index {
             txs: txn.open_table(tables::TXS)?.len()?,
             addresses: txn.open_table(tables::ADDRESSES)?.len()?,
             transfers: read_u64(&txn.open_table(META)?, META_TRANSFERS)?.unwrap_or(0),
+            internal: read_u64(&txn.open_table(META)?, META_INTERNAL)?.unwrap_or(0),
             tokens: txn.open_table(tables::TOKENS)?.len()?,
             contracts: txn.open_table(tables::CONTRACTS)?.len()?,
             withdrawals: txn.open_table(tables::WITHDRAWALS)?.len()?,

@@ -54,6 +54,14 @@ pub(crate) const WITHDRAWALS: TableDefinition<&[u8; 16], Bytes> =
 /// address || position.
 pub(crate) const ADDRESS_WITHDRAWALS: TableDefinition<&[u8; 36], ()> =
     TableDefinition::new("address_withdrawals");
+/// position -> internal operation.
+pub(crate) const INTERNAL: TableDefinition<&[u8; 16], Bytes> = TableDefinition::new("internal");
+/// address || position.
+pub(crate) const ADDRESS_INTERNAL: TableDefinition<&[u8; 36], ()> =
+    TableDefinition::new("address_internal");
+/// position of a transaction -> how many internal operations it has.
+pub(crate) const TX_INTERNAL: TableDefinition<&[u8; 12], Bytes> =
+    TableDefinition::new("tx_internal");
 /// Index in the priority queue -> its transaction on L1.
 pub(crate) const L1_DEPOSITS: TableDefinition<u64, Bytes> = TableDefinition::new("l1_deposits");
 /// (batch, index of the message) -> transaction on L1 that consumed it.
@@ -66,6 +74,8 @@ pub(crate) const META_NEXT: &str = "next_block";
 pub(crate) const META_HEAD_HASH: &str = "head_hash";
 pub(crate) const META_TRANSFERS: &str = "transfers";
 pub(crate) const META_L1_NEXT: &str = "l1_next";
+pub(crate) const META_INTERNAL: &str = "internal";
+pub(crate) const META_INTERNAL_NEXT: &str = "internal_next_block";
 
 /// Makes every table, so that readers find them.
 pub(crate) fn create(txn: &WriteTransaction) -> Result<()> {
@@ -87,6 +97,9 @@ pub(crate) fn create(txn: &WriteTransaction) -> Result<()> {
     txn.open_table(ADDRESS_DEPOSITS)?;
     txn.open_table(WITHDRAWALS)?;
     txn.open_table(ADDRESS_WITHDRAWALS)?;
+    txn.open_table(INTERNAL)?;
+    txn.open_table(ADDRESS_INTERNAL)?;
+    txn.open_table(TX_INTERNAL)?;
     txn.open_table(L1_DEPOSITS)?;
     txn.open_table(L1_FINALIZED)?;
     Ok(())

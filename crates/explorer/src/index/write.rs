@@ -21,7 +21,7 @@ use crate::source::{SourceBlock, SourceTx};
 
 /// Counts that a transaction of the database changes, held until its end.
 #[derive(Default)]
-struct Pending {
+pub(super) struct Pending {
     addresses: HashMap<Address, AddressRecord>,
     tokens: HashMap<Address, TokenRecord>,
     transfers: u64,
@@ -104,7 +104,7 @@ impl Index {
     }
 }
 
-fn next_number<V: redb::Value + 'static>(table: &Table<'_, u64, V>) -> Result<u64> {
+pub(super) fn next_number<V: redb::Value + 'static>(table: &Table<'_, u64, V>) -> Result<u64> {
     Ok(table.last()?.map_or(0, |(k, _)| k.value() + 1))
 }
 
@@ -133,7 +133,7 @@ fn put_tx(
     put_bridge(txn, &found)
 }
 
-fn address_record<'a>(
+pub(super) fn address_record<'a>(
     txn: &WriteTransaction,
     pending: &'a mut Pending,
     address: Address,
@@ -250,7 +250,7 @@ fn put_bridge(txn: &WriteTransaction, found: &Found) -> Result<()> {
     Ok(())
 }
 
-fn flush(txn: &WriteTransaction, pending: Pending) -> Result<()> {
+pub(super) fn flush(txn: &WriteTransaction, pending: Pending) -> Result<()> {
     let mut table = txn.open_table(tables::ADDRESSES)?;
     for (address, record) in pending.addresses {
         table.insert(&address.0.0, &encode(&record)?[..])?;
