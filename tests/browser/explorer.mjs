@@ -187,6 +187,28 @@ await step("a failed transaction says why, and shows its calls", async () => {
   await page.getByText("transfer(address,uint256)").first().waitFor();
 });
 
+let passed = null;
+const within = "0x00000000000000000000000000000000000c0ffe";
+await step("calls by contracts show with the transaction, and with who was paid within it", async () => {
+  // A contract that calls the address in its calldata with the value that it got, then makes an empty contract.
+  const code = "0x60188060095f395ff36000600060006000346000355af150600060006000f05000";
+  const deployed = await mined(network.l2.http, await rpc(network.l2.http, "eth_sendTransaction", [{ from: first, data: code }]));
+  const call = { from: first, to: deployed.contractAddress, value: "0xde0b6b3a7640000", data: "0x" + within.slice(2).padStart(64, "0") };
+  passed = (await mined(network.l2.http, await rpc(network.l2.http, "eth_sendTransaction", [call]))).transactionHash;
+  for (let i = 0; i < 100 && (await json("/tx/" + passed + "/internal")).rows.length < 2; i++) await new Promise((done) => setTimeout(done, 100));
+  await open("/tx/" + passed);
+  await page.getByRole("link", { name: "Internal calls" }).click();
+  await page.locator("td[data-label=Kind]", { hasText: /^create$/ }).waitFor();
+  assert.equal(await page.locator("tbody tr").count(), 2);
+  await page.locator("td a[title='" + within + "' i]").click();
+  await page.getByText("internal", { exact: true }).first().waitFor();
+  await page.getByRole("link", { name: "Internal calls" }).click();
+  await page.locator("td[data-label=Value]", { hasText: "1 ETH" }).waitFor();
+  await open("/txs");
+  await page.getByRole("link", { name: "Internal calls" }).click();
+  await page.locator("tbody tr").first().waitFor();
+});
+
 let sponsored = null;
 await step("a transaction of type 0x71 shows its account, paymaster and signature", async () => {
   sponsored = await sendAccountTransaction(network.paymasters && network.paymasters.sponsor);
@@ -358,7 +380,7 @@ await step("a browser wallet: the network is added, and it signs", async () => {
 
 await step("pages fit the width of a phone, and nothing shifts", async () => {
   const txs = await json("/txs");
-  const paths = ["/", "/blocks", "/txs", "/batches", "/batch/1", "/block/1", "/tx/" + txs.rows[0].hash, "/tx/" + failed + "?tab=trace", "/tx/" + failed + "?tab=logs", "/address/" + second, "/tokens", "/token/" + hostile, "/contracts", "/bridge", "/bridge?tab=withdrawals", "/portal", "/nothing/here", "/tx/0x" + "12".repeat(32)];
+  const paths = ["/", "/blocks", "/txs", "/batches", "/batch/1", "/block/1", "/tx/" + txs.rows[0].hash, "/tx/" + failed + "?tab=trace", "/tx/" + failed + "?tab=logs", "/tx/" + passed + "?tab=internal", "/address/" + within + "?tab=internal", "/internal", "/address/" + second, "/tokens", "/token/" + hostile, "/contracts", "/bridge", "/bridge?tab=withdrawals", "/portal", "/nothing/here", "/tx/0x" + "12".repeat(32)];
   await page.setViewportSize(PHONE);
   for (const path of paths) {
     await page.goto(site + path);
@@ -375,7 +397,7 @@ if (shots) {
     const batches = await json("/batches");
     const final = batches.rows.find((b) => b.status === "finalized").number;
     const deposit = (await json("/deposits")).rows[0].hash;
-    const pages = [["home", "/"], ["batch", "/batch/" + final], ["tx", "/tx/" + deposit], ["trace", "/tx/" + failed + "?tab=trace"], ["failed", "/tx/" + failed], ["account", "/tx/" + sponsored], ["steps", "/tx/" + sponsored + "?tab=trace"], ["logs", "/tx/" + moved + "?tab=logs"], ["address", "/address/" + second], ["token", "/token/" + hostile], ["tokens", "/tokens"], ["blocks", "/blocks"], ["block", "/block/1"], ["bridge", "/bridge"], ["withdrawals", "/bridge?tab=withdrawals"], ["contracts", "/contracts"], ["portal", "/portal"], ["missing", "/tx/0x" + "12".repeat(32)], ["l1", "/l1/tx/" + batches.rows.find((b) => b.commit).commit.hash]];
+    const pages = [["home", "/"], ["batch", "/batch/" + final], ["tx", "/tx/" + deposit], ["trace", "/tx/" + failed + "?tab=trace"], ["failed", "/tx/" + failed], ["account", "/tx/" + sponsored], ["steps", "/tx/" + sponsored + "?tab=trace"], ["logs", "/tx/" + moved + "?tab=logs"], ["internal", "/tx/" + passed + "?tab=internal"], ["paid", "/address/" + within + "?tab=internal"], ["internals", "/internal"], ["address", "/address/" + second], ["token", "/token/" + hostile], ["tokens", "/tokens"], ["blocks", "/blocks"], ["block", "/block/1"], ["bridge", "/bridge"], ["withdrawals", "/bridge?tab=withdrawals"], ["contracts", "/contracts"], ["portal", "/portal"], ["missing", "/tx/0x" + "12".repeat(32)], ["l1", "/l1/tx/" + batches.rows.find((b) => b.commit).commit.hash]];
     for (const [theme, viewport, size] of [["light", DESKTOP, "desktop"], ["dark", DESKTOP, "desktop"], ["light", PHONE, "phone"], ["dark", PHONE, "phone"]]) {
       await page.setViewportSize(viewport);
       await page.emulateMedia({ colorScheme: theme });

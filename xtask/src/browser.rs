@@ -16,8 +16,8 @@ const BROWSERS: [&str; 4] = [
     "/opt/google/chrome/chrome",
 ];
 
-/// Runs the test: `--built` takes the binary that the last build left beside this one, `--shots DIR` keeps screenshots, `--only TEXT` runs the steps
-/// whose name has that text.
+/// Runs the tests: `--built` takes the binary that the last build left beside this one, `--shots DIR` keeps screenshots, `--only TEXT` runs the steps
+/// whose name has that text (`proving` is the one that waits for a validity proof).
 pub fn run(args: &[&str]) -> Result<(), Box<dyn Error>> {
     let here = root().join("tests/browser");
     npm_packages(&here)?;
@@ -29,19 +29,31 @@ pub fn run(args: &[&str]) -> Result<(), Box<dyn Error>> {
         let at = args.iter().position(|a| *a == name);
         at.and_then(|at| args.get(at + 1)).copied()
     };
-    let network = Network::start()?;
-    let token = fs::read_to_string(root().join("contracts/artifacts/TestERC20.json"))?;
-    let mut command = Command::new("node");
-    command.arg(here.join("explorer.mjs"));
-    command.env("CAIRN_NETWORK", &network.description).env("CAIRN_TOKEN", token);
-    command.env("CAIRN_CHROMIUM", browser);
-    if let Some(dir) = value("--shots") {
-        command.env("CAIRN_SHOTS", std::path::absolute(dir)?);
+    let only = value("--only");
+    let shots = value("--shots").map(std::path::absolute).transpose()?;
+    let script = |name: &str, network: &Network| {
+        let mut command = Command::new("node");
+        command.arg(here.join(name));
+        command.env("CAIRN_NETWORK", &network.description).env("CAIRN_CHROMIUM", browser);
+        if let Some(dir) = &shots {
+            command.env("CAIRN_SHOTS", dir);
+        }
+        command
+    };
+    if only != Some("proving") {
+        let network = Network::start()?;
+        let token = fs::read_to_string(root().join("contracts/artifacts/TestERC20.json"))?;
+        let mut command = script("explorer.mjs", &network);
+        command.env("CAIRN_TOKEN", token);
+        if let Some(only) = only {
+            command.env("CAIRN_ONLY", only);
+        }
+        run_command(&mut command)?;
     }
-    if let Some(only) = value("--only") {
-        command.env("CAIRN_ONLY", only);
+    if only.is_none_or(|only| only == "proving") {
+        run_command(&mut script("proving.mjs", &Network::start_with("proof")?))?;
     }
-    run_command(&mut command)
+    Ok(())
 }
 
 /// A browser of the Chromium family; a Debian machine gets it with apt-get when run as root.

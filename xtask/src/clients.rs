@@ -211,17 +211,21 @@ pub struct Network {
 }
 
 impl Network {
-    /// Starts it and waits until it is usable.
+    /// Starts it and waits until it is usable. Batches are attested: clients wait for finality many times, and none of them sees what makes it.
     pub fn start() -> Outcome<Self> {
+        Self::start_with("attesters")
+    }
+
+    /// As [`Self::start`], with batches final by this verifier.
+    pub fn start_with(verifier: &str) -> Outcome<Self> {
         let dir = std::env::temp_dir().join(format!("cairn-network-{}", std::process::id()));
         fs::create_dir_all(&dir)?;
         let mut process = Command::new(binary()?)
-            // Attested batches: clients wait for finality many times, and none of them sees what makes it.
             .args([
                 "up",
                 "--json",
                 "--verifier",
-                "attesters",
+                verifier,
                 "--port",
                 "0",
                 "--l1-port",
