@@ -38,6 +38,8 @@ for (let shot = false; Date.now() - started < PATIENCE;) {
     await page.screenshot({ path: shots + "/proving-desktop-light.png" });
     await page.emulateMedia({ colorScheme: "dark" });
     await page.setViewportSize({ width: 390, height: 844 });
+    // Colours change over 0.4 s.
+    await page.waitForTimeout(500);
     await page.screenshot({ path: shots + "/proving-phone-dark.png" });
     await page.setViewportSize({ width: 1280, height: 900 });
     await page.emulateMedia({ colorScheme: "light" });

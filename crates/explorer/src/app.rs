@@ -121,10 +121,13 @@ impl App {
         Ok(rows)
     }
 
-    /// The name of a predeploy or of a token.
+    /// The name of a predeploy, of the bootloader or of a token.
     pub(crate) fn name_of(&self, a: Address) -> Option<String> {
         if let Some(name) = self.decoder.contract(a) {
             return Some(name.to_owned());
+        }
+        if a == address::BOOTLOADER {
+            return Some("Bootloader".to_owned());
         }
         let token = self.index.token(a).ok()??;
         Some(token.meta.symbol).filter(|s| !s.is_empty())
