@@ -10,7 +10,7 @@ use cairn_recursion::claim::{hash_two, input_digest};
 use cairn_recursion::prove::{CircuitKey, CircuitProof, verify_circuit};
 use cairn_recursion::run::RunError;
 use common::{FAST, ef, sampler, truncated_twin};
-use p3_field::{Field, PrimeCharacteristicRing, PrimeField32};
+use p3_field::{PrimeCharacteristicRing, PrimeField32};
 use p3_matrix::Matrix;
 use p3_symmetric::{CryptographicHasher, PaddingFreeSponge};
 
