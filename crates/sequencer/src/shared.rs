@@ -10,7 +10,6 @@ use cairn_primitives::FeeParams;
 use cairn_rpc::{BlockEvent, PoolError};
 use cairn_stf::RecoveredTx;
 use cairn_storage::{BlockCommit, BlockRecord, LogEntry, Storage, StorageError, TxLog};
-use futures::executor::block_on;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{broadcast, watch};
 
@@ -168,7 +167,7 @@ impl Shared {
     /// Starts a new segment, copies what waits into it, and deletes the older ones. What is accepted meanwhile is in the new segment already.
     pub(crate) fn rewrite_log(&self) -> Result<(), StorageError> {
         let ended = |_| StorageError::Corrupt("the log's writer ended".into());
-        let segment = block_on(self.log.rotate()?).map_err(ended)??;
+        let segment = wait(self.log.rotate()?).map_err(ended)??;
         let live: Vec<_> = self.pool.lock().iter().map(|(tx, _)| tx.tx.clone()).collect();
         for chunk in live.chunks(4_096) {
             let mut writes = Vec::with_capacity(chunk.len());
@@ -177,7 +176,7 @@ impl Shared {
                 writes.push(self.log.append(&entry)?);
             }
             for write in writes {
-                block_on(write).map_err(ended)??;
+                wait(write).map_err(ended)??;
             }
         }
         self.log.forget_before(segment)
@@ -191,6 +190,12 @@ impl Shared {
         }
         let _ = self.blocks.send(Arc::new(crate::rpc::views::block_event(commit, self)));
     }
+}
+
+/// Blocks this thread until `answer` is there. Not a part of tokio's cooperative budget: inside a task that has used its budget up (128 answers a turn) every
+/// poll would say "not yet", and this would turn for ever.
+pub(crate) fn wait<F: Future>(answer: F) -> F::Output {
+    futures::executor::block_on(tokio::task::coop::unconstrained(answer))
 }
 
 pub(crate) fn internal(e: impl std::fmt::Display) -> cairn_rpc::ChainError {

@@ -15,7 +15,7 @@ use super::L2Rpc;
 use crate::builder::Command;
 use crate::config::BlockTime;
 use crate::error::SequencerError;
-use crate::shared::internal;
+use crate::shared::{internal, wait};
 
 /// Refuses a method that would write state behind the proof's back.
 fn unprovable<T>(method: &str, instead: &str) -> Result<T> {
@@ -65,7 +65,7 @@ impl DevChain for L2Rpc {
         let (done, answer) = oneshot::channel();
         let MineRequest { blocks, interval, timestamp } = request;
         self.shared().send(Command::Mine { blocks, interval, timestamp, done }).map_err(refused)?;
-        futures::executor::block_on(answer)
+        wait(answer)
             .map_err(|_| internal(self.shared().stopped()))?
             .map_err(refused)
     }

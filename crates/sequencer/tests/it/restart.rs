@@ -43,6 +43,27 @@ async fn a_restart_goes_on_where_it_stopped() {
     }
 }
 
+/// A start inside a task of tokio's reads back more transactions than the task's cooperative budget has turns.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_pool_is_there_again_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut manual = config();
+    manual.block_time = BlockTime::Manual;
+    let sequencer = start(dir.path(), manual.clone());
+    let writes = (0..300).map(|nonce| sequencer.submit(Tx::new(nonce).sign(&key(0)).1));
+    futures::future::try_join_all(writes).await.unwrap();
+    sequencer.stop();
+    drop(sequencer);
+
+    // In a runtime of its own that nobody waits for, so that a start that hangs fails this test.
+    let (path, (done, pooled)) = (dir.path().to_path_buf(), std::sync::mpsc::channel());
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        done.send(runtime.block_on(async { start(&path, manual).status().pooled })).unwrap();
+    });
+    assert_eq!(pooled.recv_timeout(Duration::from_secs(30)), Ok(300), "the start hangs");
+}
+
 /// More batches wait to be sealed than the queue takes, and nothing can be sealed: the node is there all the same, and seals them when it can.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_does_not_wait_for_batches_to_be_sealed() {
