@@ -14,6 +14,7 @@ use alloy_primitives::{Address, Bytes, U256};
 use alloy_provider::Provider;
 use alloy_rpc_types::{TransactionInput, TransactionRequest};
 use alloy_sol_types::SolCall;
+use cairn_aggregator::MAX_BATCHES;
 use cairn_l1_dev::L1Dev;
 use cairn_settlement::{
     bindings::Verifier,
@@ -64,7 +65,7 @@ pub async fn run(args: BenchGasArgs) -> Outcome<ExitCode> {
     let mut batches = Vec::new();
     for txs in &args.batches {
         let dir = scratch.path().join(format!("batch-of-{txs}"));
-        batches.push(batch(&dir, *txs, verification.total).await?);
+        batches.push(batch(&dir, args.l1.clone(), *txs, verification.total).await?);
     }
     let l1 = args.l1.as_deref().unwrap_or("embedded");
     let summary = json!({ "l1": l1, "verification": verification.json(), "batches": batches });
@@ -211,8 +212,8 @@ fn probe(target: Address) -> Vec<u8> {
 
 /// L1 gas of a batch of transfers. Commit, execution and the bookkeeping of the proof are a real chain's, whose batches are attested; to them comes the
 /// verification of a proof, which depends on the batch's contents by a few Merkle nodes alone.
-async fn batch(dir: &Path, txs: u64, verification: u64) -> Outcome<Value> {
-    let mut config = NodeConfig::demo(dir.to_owned(), None, VerifierKind::Attesters);
+async fn batch(dir: &Path, l1: Option<String>, txs: u64, verification: u64) -> Outcome<Value> {
+    let mut config = NodeConfig::demo(dir.to_owned(), l1, VerifierKind::Attesters);
     config.batch_age = PATIENCE;
     let node = Node::start(config).await?;
     let l2 = L2Client::connect(&node.l2_url()).await?;
@@ -247,10 +248,12 @@ async fn batch(dir: &Path, txs: u64, verification: u64) -> Outcome<Value> {
     let gas = |tx: Option<cairn_storage::L1Tx>| tx.and_then(|t| t.gas_used).unwrap_or_default();
     let (commit, prove, execute) = (gas(record.commit), gas(record.prove), gas(record.execute));
     let all = commit + prove + execute + verification;
+    let of_four = commit + prove + execute + verification / MAX_BATCHES as u64;
     Ok(json!({
         "txs": txs, "pubdata_bytes": pubdata, "commit": commit, "prove_without_verification": prove, "execute": execute,
         "verification": verification, "total": all,
         "verification_per_tx": verification / txs.max(1), "total_per_tx": all / txs.max(1),
+        "total_per_tx_of_four_batches": of_four / txs.max(1),
     }))
 }
 

@@ -7,4 +7,5 @@ mod kill;
 mod prove;
 mod recover;
 mod refusal;
+mod shared;
 mod world;

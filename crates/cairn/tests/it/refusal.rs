@@ -2,12 +2,12 @@
 
 use std::{path::Path, time::Duration};
 
-use alloy_primitives::{Address, B256, U256, keccak256};
-use alloy_sol_types::SolEvent;
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_sol_types::{SolCall, SolEvent, SolValue};
 use cairn_settlement::{bindings::ZKChain, l1::L1};
 use serde_json::{Value, json};
 
-use crate::world::{Up, ask, free_port, start_l1, until};
+use crate::world::{PROOF_PATIENCE, Process, Up, ask, free_port, start_l1, until, until_within};
 
 /// What L1 was told of the first batch.
 async fn public_input(l1: &L1, chain: Address) -> B256 {
@@ -41,15 +41,43 @@ async fn a_false_proof_halts_settlement_and_is_kept() {
     halts("proof").await;
 }
 
-/// Attesters cannot make up for a proof, where a chain asks for both.
+/// Attesters cannot make up for a proof, where a chain asks for both. Once a person has taken the false one away, an honest one is made, and with the attesters'
+/// signatures it makes the batch final.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_attested_batch_with_a_false_proof_halts_settlement() {
-    halts("both").await;
+async fn an_attested_batch_with_a_false_proof_halts_settlement_until_it_is_taken_away() {
+    let mut halted = halts("both").await;
+    let (data, l1) = (halted.dir.path().join("node"), &halted.l1);
+    halted.up.process.kill();
+    std::fs::remove_file(data.join("prover/final-1-1.proof")).unwrap();
+    let up = Up::start_of("both", &data, Some(l1.url()), &[]);
+    let l2 = up.l2().await;
+    let details = until_within(PROOF_PATIENCE, "finality", || async {
+        let details = ask(&l2, "zks_getL1BatchDetails", json!([1])).await;
+        details["executeTxHash"].is_string().then_some(details)
+    })
+    .await;
+    assert_eq!(details["proving"]["status"], "proven", "{details}");
+    assert_eq!(details["proving"]["proofOf"], json!([1, 1]), "{details}");
+    assert!(details["proving"]["failure"].is_null(), "{details}");
+    // What L1 took is a proof and a signature: `DualVerifier` takes the two as byte strings.
+    let tx = ask(l1, "eth_getTransactionByHash", json!([details["proveTxHash"]])).await;
+    let input: Bytes = tx["input"].as_str().unwrap().parse().unwrap();
+    let call = ZKChain::proveBatchesCall::abi_decode(&input).unwrap();
+    let (proof, signatures) = <(Bytes, Bytes)>::abi_decode_params(&call.proof).unwrap();
+    assert!((64 << 10..128 << 10).contains(&proof.len()) && signatures.len() == 65);
 }
 
-async fn halts(kind: &str) {
+/// What is left when settlement has halted.
+struct Halted {
+    dir: tempfile::TempDir,
+    l1: L1,
+    up: Up,
+    _l1_process: Process,
+}
+
+async fn halts(kind: &str) -> Halted {
     let dir = tempfile::tempdir().unwrap();
-    let (_process, l1) = start_l1(&dir.path().join("l1"), free_port()).await;
+    let (l1_process, l1) = start_l1(&dir.path().join("l1"), free_port()).await;
     let data = dir.path().join("node");
     let mut up = Up::start_of(kind, &data, Some(l1.url()), &[]);
     assert_eq!(up.text("/verifier"), kind);
@@ -86,4 +114,5 @@ async fn halts(kind: &str) {
         .output()
         .unwrap();
     assert!(!other.status.success());
+    Halted { dir, l1, up, _l1_process: l1_process }
 }

@@ -16,6 +16,9 @@ use serde_json::Value;
 /// Longest wait for anything.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Longest wait for a proof that L1 verifies: about a minute on two free cores, and tests are not alone.
+pub const PROOF_PATIENCE: Duration = Duration::from_secs(1_200);
+
 /// The binary under test.
 pub fn cairn() -> Command {
     Command::new(env!("CARGO_BIN_EXE_cairn"))
@@ -144,12 +147,21 @@ pub async fn ask(rpc: &L1, method: &'static str, params: Value) -> Value {
 }
 
 /// Asks again until there is an answer.
-pub async fn until<T, F, Fut>(what: &str, mut look: F) -> T
+pub async fn until<T, F, Fut>(what: &str, look: F) -> T
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Option<T>>,
 {
-    let end = Instant::now() + PATIENCE;
+    until_within(PATIENCE, what, look).await
+}
+
+/// As [`until`], with a patience of the caller's.
+pub async fn until_within<T, F, Fut>(patience: Duration, what: &str, mut look: F) -> T
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Option<T>>,
+{
+    let end = Instant::now() + patience;
     loop {
         if let Some(found) = look().await {
             return found;
