@@ -4,6 +4,7 @@
 //! refuses it right after one part. So each part is a difference of two calls, on any L1.
 
 use std::{
+    collections::HashSet,
     error::Error,
     path::Path,
     process::ExitCode,
@@ -22,7 +23,7 @@ use cairn_settlement::{
     l1::{L1, L1Wallet, Send},
     verifier::{VerifierKind, deploy_final_verifier},
 };
-use cairn_storage::SettlementRecord;
+use cairn_storage::{L1Tx, SettlementRecord};
 use serde_json::{Value, json};
 
 use crate::{
@@ -65,7 +66,7 @@ pub async fn run(args: BenchGasArgs) -> Outcome<ExitCode> {
     let mut batches = Vec::new();
     for txs in &args.batches {
         let dir = scratch.path().join(format!("batch-of-{txs}"));
-        batches.push(batch(&dir, args.l1.clone(), *txs, verification.total).await?);
+        batches.push(transfers(&dir, args.l1.clone(), *txs, verification.total).await?);
     }
     let l1 = args.l1.as_deref().unwrap_or("embedded");
     let summary = json!({ "l1": l1, "verification": verification.json(), "batches": batches });
@@ -210,9 +211,9 @@ fn probe(target: Address) -> Vec<u8> {
     init
 }
 
-/// L1 gas of a batch of transfers. Commit, execution and the bookkeeping of the proof are a real chain's, whose batches are attested; to them comes the
-/// verification of a proof, which depends on the batch's contents by a few Merkle nodes alone.
-async fn batch(dir: &Path, l1: Option<String>, txs: u64, verification: u64) -> Outcome<Value> {
+/// L1 gas of so many transfers, in as many batches as they fill. Commit, execution and the bookkeeping of the proofs are a real chain's, whose batches are
+/// attested; to them comes the verification of the batches' shared proof, which depends on their contents by a few Merkle nodes alone.
+async fn transfers(dir: &Path, l1: Option<String>, txs: u64, verification: u64) -> Outcome<Value> {
     let mut config = NodeConfig::demo(dir.to_owned(), l1, VerifierKind::Attesters);
     config.batch_age = PATIENCE;
     let node = Node::start(config).await?;
@@ -238,23 +239,54 @@ async fn batch(dir: &Path, l1: Option<String>, txs: u64, verification: u64) -> O
         wallet.send(send).await?;
     }
     node.seal().await?;
-    let record = settled(&node, 2).await?;
-    let held = node.storage().batch(2)?.map_or(0, |b| b.tx_count);
-    let pubdata = node.storage().batch(2)?.map_or(0, |b| b.pubdata_len);
+    let all = Settled::of(&node, txs).await?;
     node.stop().await?;
-    if held != txs {
-        return Err(format!("the batch holds {held} transactions instead of {txs}").into());
-    }
-    let gas = |tx: Option<cairn_storage::L1Tx>| tx.and_then(|t| t.gas_used).unwrap_or_default();
-    let (commit, prove, execute) = (gas(record.commit), gas(record.prove), gas(record.execute));
-    let all = commit + prove + execute + verification;
-    let of_four = commit + prove + execute + verification / MAX_BATCHES as u64;
+    let proofs = all.batches.div_ceil(MAX_BATCHES as u64);
+    let rest = all.commit + all.prove + all.execute;
+    let of_four = rest + verification * all.batches / MAX_BATCHES as u64;
+    let total = rest + verification * proofs;
+    let per_tx = |gas: u64| gas / txs.max(1);
     Ok(json!({
-        "txs": txs, "pubdata_bytes": pubdata, "commit": commit, "prove_without_verification": prove, "execute": execute,
-        "verification": verification, "total": all,
-        "verification_per_tx": verification / txs.max(1), "total_per_tx": all / txs.max(1),
-        "total_per_tx_of_four_batches": of_four / txs.max(1),
+        "txs": txs, "batches": all.batches, "pubdata_bytes": all.pubdata, "commit": all.commit,
+        "prove_without_verification": all.prove, "execute": all.execute,
+        "verification": verification * proofs, "total": total,
+        "verification_per_tx": per_tx(verification * proofs), "total_per_tx": per_tx(total),
+        "total_per_tx_of_four_batches": per_tx(of_four),
     }))
+}
+
+/// L1 gas of the batches after the first, until they held all the transfers.
+#[derive(Default)]
+struct Settled {
+    batches: u64,
+    pubdata: u64,
+    commit: u64,
+    prove: u64,
+    execute: u64,
+}
+
+impl Settled {
+    async fn of(node: &Node, txs: u64) -> Outcome<Self> {
+        let mut all = Self::default();
+        // One transaction may have served several batches.
+        let mut counted = HashSet::new();
+        let mut gas = |tx: Option<L1Tx>| -> u64 {
+            tx.filter(|t| counted.insert(t.hash)).and_then(|t| t.gas_used).unwrap_or_default()
+        };
+        let mut held = 0;
+        while held < txs {
+            let number = 2 + all.batches;
+            let record = settled(node, number).await?;
+            let batch = node.storage().batch(number)?.ok_or("a final batch is not stored")?;
+            held += batch.tx_count;
+            all.batches += 1;
+            all.pubdata += batch.pubdata_len;
+            all.commit += gas(record.commit);
+            all.prove += gas(record.prove);
+            all.execute += gas(record.execute);
+        }
+        if held == txs { Ok(all) } else { Err(format!("{held} transfers instead of {txs}").into()) }
+    }
 }
 
 async fn settled(node: &Node, number: u64) -> Outcome<SettlementRecord> {

@@ -327,7 +327,7 @@ pub struct BenchGasArgs {
     /// Verify on this L1 (an HTTP URL, e.g. of anvil) instead of the embedded one; its development accounts must be funded
     #[arg(long, value_name = "URL")]
     pub l1: Option<String>,
-    /// Sizes of the batches
+    /// How many transfers, each number by itself; as many batches as they fill
     #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1000])]
     pub batches: Vec<u64>,
     /// One JSON object

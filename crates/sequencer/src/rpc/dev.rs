@@ -65,9 +65,7 @@ impl DevChain for L2Rpc {
         let (done, answer) = oneshot::channel();
         let MineRequest { blocks, interval, timestamp } = request;
         self.shared().send(Command::Mine { blocks, interval, timestamp, done }).map_err(refused)?;
-        wait(answer)
-            .map_err(|_| internal(self.shared().stopped()))?
-            .map_err(refused)
+        wait(answer).map_err(|_| internal(self.shared().stopped()))?.map_err(refused)
     }
 
     fn set_balance(&self, _: Address, _: U256) -> Result<()> {
