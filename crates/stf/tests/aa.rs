@@ -3,7 +3,7 @@
 
 mod common;
 
-use alloy_primitives::{Address, Bytes, TxKind, U256};
+use alloy_primitives::{Address, Bytes, TxKind, U256, hex};
 use alloy_signer::SignerSync;
 use alloy_sol_types::{SolCall, SolError, SolValue, sol};
 use cairn_primitives::{Eip712Tx, Transaction, address::NONCE_HOLDER, eip712::PaymasterParams};
@@ -269,6 +269,29 @@ fn a_delegated_account_stays_a_plain_one() {
     assert_eq!(balance(&chain, DEAD), 7);
 }
 
+/// Its own paymaster gives its ether away after its balance was checked, so that no frame of a creation begins: the nonce is used all the same.
+#[test]
+fn a_creation_that_cannot_begin_uses_its_nonce() {
+    let mut chain = Chain::new(2);
+    let from = chain.signers[1].address();
+    // Pays 130,000,000 wei to the bootloader and, when that calls, all else to `DEAD`; answers with the magic and an empty context.
+    let code = hex!(
+        "5f5f5f5f6307bfa4806180015af1505f5f5f5f3361800114470260d15af15063038a24bc60e01b5f52604060205260605ff3"
+    );
+    let tx = chain.tx(0, TxKind::Create, 0, init_code(&code));
+    let giver = chain.block(vec![tx]).results[0].contract_address.unwrap();
+    let tx = chain.delegate(0, 1, giver);
+    chain.block(vec![tx]);
+    let data = Bytes::from_static(&hex!("5f5ff3"));
+    let value = U256::from(ETHER);
+    let tx = Eip712Tx { nonce: 1, to: None, data, value, ..sponsored(aa(from, DEAD), from) };
+    let tx = sign(&chain, 1, tx);
+    let result = include(&mut chain, tx.clone());
+    assert!(result.failure.is_some());
+    assert_eq!(nonce_of(&chain, from), 2);
+    assert!(matches!(refused(&chain, &tx), TxError::NonceTooLow { .. }));
+}
+
 #[test]
 fn two_of_three_owners_move_an_account() {
     let mut chain = Chain::new(4);
@@ -445,6 +468,24 @@ fn fees_in_a_token() {
     assert!(tokens < 4 * cost, "and refunds what was not used: {tokens} for {cost}");
     assert_eq!(balance(&chain, paymaster), ETHER - cost);
     println!("transfer paid in a token: {} gas", result.gas_used);
+    // Long calldata is charged by its floor (EIP-7623), however little was used: the paymaster is told so.
+    let before = (read_token(&chain, token, from), balance(&chain, paymaster));
+    let input = approvalBasedCall { token, minAllowance: U256::MAX, innerInput: Bytes::new() };
+    let params = PaymasterParams { paymaster, input: input.abi_encode().into() };
+    let long = Eip712Tx {
+        nonce: 1,
+        value: U256::ZERO,
+        gas_limit: 3_000_000,
+        data: vec![1; 50_000].into(),
+        paymaster: Some(params),
+        ..aa(from, DEAD)
+    };
+    let result = include(&mut chain, sign_by(&poor, long));
+    assert_eq!(result.failure, None);
+    assert!(result.gas_used > 2_000_000, "the floor: {}", result.gas_used);
+    let tokens = before.0 - read_token(&chain, token, from);
+    let cost = before.1 - balance(&chain, paymaster);
+    assert!(tokens >= 2 * cost, "the paymaster is not out of pocket: {tokens} for {cost}");
     // The simulation agrees, and asks for no signature.
     let input = approvalBasedCall { token, minAllowance: U256::ONE, innerInput: Bytes::new() };
     let params = PaymasterParams { paymaster, input: input.abi_encode().into() };

@@ -66,7 +66,20 @@ fn execute<R: StateReader, I>(
         return call(evm, exec, BOOTLOADER, TxKind::Call(tx.from), U256::ZERO, data, gas);
     }
     let kind = tx.to.map_or(TxKind::Create, TxKind::Call);
-    call(evm, exec, tx.from, kind, tx.value, tx.data.clone(), gas)
+    let before = nonce(evm, tx.from)?;
+    let returned = call(evm, exec, tx.from, kind, tx.value, tx.data.clone(), gas)?;
+    // The frame of a creation raises the nonce, but not where it finds less than the value: the paymaster's own calls may have taken it since it was there.
+    if kind.is_create() && nonce(evm, tx.from)? == before {
+        evm.ctx.journal_mut().load_account_mut(tx.from).map_err(db_fault)?.data.bump_nonce();
+    }
+    Ok(returned)
+}
+
+fn nonce<R: StateReader, I>(
+    evm: &mut CairnEvm<R, I>,
+    who: Address,
+) -> Result<u64, ExecError<R::Error>> {
+    Ok(evm.ctx.journal_mut().load_account_mut(who).map_err(db_fault)?.data.nonce())
 }
 
 /// Measures everything since the transaction's start and charges it; answers why that cannot be.
@@ -144,7 +157,9 @@ fn post<R: StateReader, I>(
     if gas == 0 {
         return Ok(());
     }
-    let data = post_call(work, context, done.failure.is_none(), gas);
+    // The floor of calldata (EIP-7623) is charged whatever was used: nothing below it comes back.
+    let refundable = gas.min(done.gas_limit - done.floor);
+    let data = post_call(work, context, done.failure.is_none(), refundable);
     let before = mark(evm);
     let returned = call(evm, exec, BOOTLOADER, TxKind::Call(paymaster), U256::ZERO, data, gas)?;
     done.spent += gas - returned.gas_left;
@@ -163,14 +178,14 @@ fn post<R: StateReader, I>(
     Ok(())
 }
 
-fn post_call(work: &Work<'_>, context: &Bytes, success: bool, gas: u64) -> Bytes {
+fn post_call(work: &Work<'_>, context: &Bytes, success: bool, refundable: u64) -> Bytes {
     let call = postTransactionCall {
         context: context.clone(),
         transaction: transaction(work),
         txHash: work.hash,
         signedHash: work.digest,
         txResult: u8::from(success),
-        maxRefundedGas: U256::from(gas),
+        maxRefundedGas: U256::from(refundable),
     };
     call.abi_encode().into()
 }
