@@ -84,18 +84,23 @@ const RARE_HEIGHTS: [(&str, u8); 4] =
 
 /// log2 height of a chip in an allowed shape; none if the shape is without it. `rare` adds what few shards have.
 fn allowed_height(chip: &Chip, log_program: u8, size: usize, rare: bool) -> Option<u8> {
+    if let Some(height) = table_log_height(chip, usize::from(log_program)) {
+        return u8::try_from(height).ok();
+    }
+    let name = chip.name();
+    let common = HEIGHTS.iter().find(|(n, _)| *n == name).map(|(_, h)| h[size]);
+    let seldom = RARE_HEIGHTS.iter().find(|(n, _)| rare && *n == name).map(|(_, h)| *h);
+    common.filter(|&height| height > 0).or(seldom)
+}
+
+/// log2 height of a chip with table content; beyond any height for one that has no place here.
+pub(crate) fn table_log_height(chip: &Chip, log_program: usize) -> Option<usize> {
     match chip {
-        Chip::Public(_) => Some(crate::chips::tables::PUBLIC_LOG_ROWS as u8),
+        Chip::Public(_) => Some(crate::chips::tables::PUBLIC_LOG_ROWS),
         Chip::Program(_) => Some(log_program),
-        Chip::Range(_) => Some(RANGE_ROWS.ilog2() as u8),
-        Chip::And(_) => Some(AND_ROWS.ilog2() as u8),
-        _ => {
-            let name = chip.name();
-            let common = HEIGHTS.iter().find(|(n, _)| *n == name).map(|(_, h)| h[size]);
-            let common = common.filter(|&height| height > 0);
-            let seldom = RARE_HEIGHTS.iter().find(|(n, _)| rare && *n == name).map(|(_, h)| *h);
-            common.or(seldom)
-        }
+        Chip::Range(_) => Some(RANGE_ROWS.ilog2() as usize),
+        Chip::And(_) => Some(AND_ROWS.ilog2() as usize),
+        _ => (chip.preprocessed_width() > 0).then_some(usize::MAX),
     }
 }
 
@@ -220,7 +225,7 @@ impl ShardShape {
         given.next().map_or(Ok(padded), |_| Err(ShapeError::Other))
     }
 
-    /// Checks all that the verifier of shards checks of a shape, and gives its chips.
+    /// Checks a shape as the verifier of shards does, and gives its chips.
     ///
     /// # Errors
     /// When that verifier refuses every proof of the shape.
@@ -238,13 +243,7 @@ impl ShardShape {
         let (mut cycles, mut messages) = (0usize, 0usize);
         for (chip, &bits) in chips.iter().zip(&self.log_heights) {
             let bits = usize::from(bits);
-            let fixed = match chip {
-                Chip::Public(_) => Some(crate::chips::tables::PUBLIC_LOG_ROWS),
-                Chip::Program(_) => Some(usize::from(self.log_program)),
-                Chip::Range(_) => Some(RANGE_ROWS.ilog2() as usize),
-                Chip::And(_) => Some(AND_ROWS.ilog2() as usize),
-                _ => (chip.preprocessed_width() > 0).then_some(usize::MAX),
-            };
+            let fixed = table_log_height(chip, usize::from(self.log_program));
             if bits > MAX_LOG_HEIGHT || fixed.is_some_and(|fixed| fixed != bits) {
                 return Err(ShapeError::Heights);
             }

@@ -2,12 +2,13 @@
 
 use crate::bus::{AccelCall, EF, F};
 use crate::check::Instance;
-use crate::chips::{Chip, MANDATORY};
+use crate::chips::Chip;
 use crate::config::{Commitment, Config, InnerProof, PARAMS, Params, config};
 use crate::counts::Counts;
 use crate::generate;
 use crate::memory::{Digest, MemoryTree, Node, canonical, permutation};
-use crate::program::{MAX_LOG_ROWS, Program};
+use crate::program::Program;
+use crate::shape::{ShapeError, ShardShape, table_log_height};
 use crate::stark::{self, CommittedData};
 use crate::trace::ShardRecord;
 use p3_air::BaseAir;
@@ -123,7 +124,7 @@ pub enum ProveError {
     Stark(String),
     /// The shard cannot be padded.
     #[error(transparent)]
-    Shape(#[from] crate::shape::ShapeError),
+    Shape(#[from] ShapeError),
     /// A trace is higher than the verifier allows.
     #[error("the {chip} trace has 2^{log_height} rows, at most 2^{MAX_LOG_HEIGHT} are possible")]
     TooHigh {
@@ -140,12 +141,9 @@ pub enum ShardError {
     /// The statement is not well formed.
     #[error("malformed shard statement: {0}")]
     Statement(&'static str),
-    /// The chip set is not allowed.
-    #[error("chip set {0:#x} is not allowed")]
-    ChipSet(u64),
-    /// The proof's shape is not that of its chips.
+    /// No proof has this shape.
     #[error("malformed proof: {0}")]
-    Shape(&'static str),
+    Shape(#[from] ShapeError),
     /// The STARK verifier refuses it.
     #[error("the STARK verifier refuses the proof: {0}")]
     Stark(String),
@@ -161,7 +159,8 @@ pub fn lookups(chip: &Chip) -> Lookups<F> {
             |chip: &Chip| Lookups::from_air::<EF, _>(chip).pack_same_bus(&LogUpGadget::new(), 3);
         Chip::all(None).iter().map(|chip| (chip.name(), make(chip))).collect()
     });
-    ALL.get(chip.name()).cloned().unwrap_or_default()
+    // A chip without its lookups would be on no bus at all.
+    ALL.get(chip.name()).unwrap_or_else(|| panic!("no chip is named {}", chip.name())).clone()
 }
 
 /// Seed of a shard's transcript: the key's digest, the chip set, and how many chips there are.
@@ -180,13 +179,11 @@ fn common_data(chips: &[Chip], log_program: usize, commitment: Commitment) -> Co
         .iter()
         .enumerate()
         .map(|(i, chip)| {
-            let width = chip.preprocessed_width();
-            (width > 0).then(|| {
+            table_log_height(chip, log_program).map(|degree_bits| {
                 matrix_to_instance.push(i);
-                let degree_bits = table_log_height(chip, log_program);
                 PreprocessedInstanceMeta {
                     matrix_index: matrix_to_instance.len() - 1,
-                    width,
+                    width: chip.preprocessed_width(),
                     degree_bits,
                 }
             })
@@ -194,16 +191,6 @@ fn common_data(chips: &[Chip], log_program: usize, commitment: Commitment) -> Co
         .collect();
     let preprocessed = GlobalPreprocessed { commitment, instances, matrix_to_instance };
     CommonData::new(Some(preprocessed), chips.iter().map(lookups).collect())
-}
-
-/// log2 of the height of a chip with table content.
-fn table_log_height(chip: &Chip, log_program: usize) -> usize {
-    match chip {
-        Chip::Public(_) => crate::chips::tables::PUBLIC_LOG_ROWS,
-        Chip::Program(_) => log_program,
-        Chip::Range(_) => crate::counts::RANGE_ROWS.ilog2() as usize,
-        _ => crate::counts::AND_ROWS.ilog2() as usize,
-    }
 }
 
 /// Everything needed to prove shards of one program.
@@ -396,40 +383,11 @@ fn check_shape(vk: &VerifyingKey, shard: &ShardProof) -> Result<Vec<Chip>, Shard
     if statement.pc.iter().any(|&pc| pc >= F::ORDER_U32) {
         return Err(ShardError::Statement("a program counter is no field element"));
     }
-    if usize::from(vk.log_program) > MAX_LOG_ROWS {
-        return Err(ShardError::Statement("the program table is too large"));
+    if vk.entry >= F::ORDER_U32 {
+        return Err(ShardError::Statement("the entry is no field element"));
     }
-    let all = Chip::all(None);
-    let mandatory = (1u64 << MANDATORY) - 1;
-    if shard.chips & mandatory != mandatory || shard.chips >> all.len() != 0 {
-        return Err(ShardError::ChipSet(shard.chips));
-    }
-    let chips: Vec<Chip> =
-        (0..).zip(all).filter(|(i, _)| shard.chips >> i & 1 == 1).map(|(_, c)| c).collect();
-    let bits = &shard.proof.degree_bits;
-    if bits.len() != chips.len() {
-        return Err(ShardError::Shape("one height for each chip"));
-    }
-    let (mut cycle_rows, mut messages) = (0, 0);
-    for (chip, &bits) in chips.iter().zip(bits) {
-        if bits > MAX_LOG_HEIGHT {
-            return Err(ShardError::Shape("a trace is too high"));
-        }
-        if chip.preprocessed_width() > 0
-            && bits != table_log_height(chip, usize::from(vk.log_program))
-        {
-            return Err(ShardError::Shape("a table has another height"));
-        }
-        if chip.is_instruction() {
-            cycle_rows += 1usize << bits;
-        }
-        messages += lookups(chip).iter().map(|l| l.elements.len()).sum::<usize>() << bits;
-    }
-    if messages > 1 << LOG_MAX_MESSAGES {
-        return Err(ShardError::Shape("too many messages"));
-    }
-    if cycle_rows > MAX_CYCLE_ROWS {
-        return Err(ShardError::Shape("too many cycles"));
-    }
-    Ok(chips)
+    let height = |&bits: &usize| u8::try_from(bits).map_err(|_| ShapeError::Heights);
+    let log_heights = shard.proof.degree_bits.iter().map(height).collect::<Result<_, _>>()?;
+    let shape = ShardShape { log_program: vk.log_program, chips: shard.chips, log_heights };
+    Ok(shape.check()?)
 }

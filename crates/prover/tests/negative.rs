@@ -6,13 +6,14 @@ use cairn_prover::bus::F;
 use cairn_prover::check::{check, search_forgeries};
 use cairn_prover::chips::Chip;
 use cairn_prover::program::HALT_PC;
+use cairn_prover::shape::ShapeError;
 use cairn_prover::shard::{ShardError, ShardStatement, traces, verify_shard_with};
 use cairn_prover::verify::{
     DecodeError, ExecutionProof, MAX_PROOF_BYTES, VerifyError, decode, encode, public_input_bytes,
     verify_with,
 };
 use common::*;
-use p3_field::PrimeCharacteristicRing;
+use p3_field::{PrimeCharacteristicRing, PrimeField32};
 use p3_matrix::Matrix;
 
 fn input_of(proof: &ExecutionProof) -> [u8; 32] {
@@ -132,6 +133,12 @@ fn an_execution_in_several_shards_verifies_and_nothing_else_does() {
     let mut vk = honest.vk.clone();
     vk.entry += 4;
     assert!(verify_shard_with(&vk, &honest.shards[0], &FAST).is_err());
+    // The same field element, so the same program id.
+    let mut vk = honest.vk.clone();
+    vk.entry += F::ORDER_U32;
+    assert_eq!(vk.program_id(), honest.vk.program_id());
+    let refused = verify_shard_with(&vk, &honest.shards[0], &FAST);
+    assert!(matches!(refused, Err(ShardError::Statement(_))), "{refused:?}");
     for bit in 0..64 {
         let mut shard = copy(&honest).shards.remove(0);
         shard.chips ^= 1 << bit;
@@ -139,7 +146,10 @@ fn an_execution_in_several_shards_verifies_and_nothing_else_does() {
     }
     let mut shard = copy(&honest).shards.remove(0);
     shard.chips &= !1;
-    assert_eq!(verify_shard_with(&honest.vk, &shard, &FAST), Err(ShardError::ChipSet(shard.chips)));
+    assert_eq!(
+        verify_shard_with(&honest.vk, &shard, &FAST),
+        Err(ShardError::Shape(ShapeError::ChipSet(shard.chips)))
+    );
 }
 
 #[test]

@@ -168,21 +168,13 @@ impl Evaluation<'_> {
             BaseLeaf::IsLastRow => self.selectors.last,
             BaseLeaf::IsTransition => self.selectors.transition,
             BaseLeaf::Variable(v) => match v.entry {
-                // An AIR that reads a next row that is not opened reads zeros, as natively.
-                BaseEntry::Main { offset } => {
-                    self.cell(b, &self.env.opened.main[offset.min(1)], v.index)
-                }
-                BaseEntry::Preprocessed { offset } => {
-                    self.cell(b, &self.env.opened.fixed[offset.min(1)], v.index)
-                }
+                // Out of range for an AIR that reads a next row without declaring it: natively it would read zeros, and its transitions would say nothing.
+                BaseEntry::Main { offset } => self.env.opened.main[offset.min(1)][v.index],
+                BaseEntry::Preprocessed { offset } => self.env.opened.fixed[offset.min(1)][v.index],
                 BaseEntry::Public => self.env.public[v.index].wire(),
                 BaseEntry::Periodic => unreachable!("no AIR here has periodic columns"),
             },
         }
-    }
-
-    fn cell(&self, b: &mut Builder, cells: &[Wire], index: usize) -> Wire {
-        cells.get(index).copied().unwrap_or_else(|| b.zero())
     }
 
     fn shared(&mut self, b: &mut Builder, e: &Arc<SymbolicExpression<F>>) -> Wire {
@@ -247,7 +239,9 @@ impl Evaluation<'_> {
             SymbolicExpr::Leaf(ExtLeaf::ExtVariable(v)) => match v.entry {
                 ExtEntry::Permutation { offset } => self.permutation[offset.min(1)][v.index],
                 ExtEntry::Challenge => self.env.challenges[v.index],
-                ExtEntry::PermutationValue => self.env.terminal.unwrap_or_else(|| b.zero()),
+                ExtEntry::PermutationValue => {
+                    self.env.terminal.expect("an AIR with lookups has a terminal")
+                }
             },
             SymbolicExpr::Add { x, y, .. } => {
                 if let SymbolicExpr::Mul { x: p, y: q, .. } = &**x {

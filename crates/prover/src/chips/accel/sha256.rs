@@ -409,7 +409,7 @@ fn words<'a, AB: InteractionBuilder<F = F>, const N: usize>(
             let bits = &bits[32 * k..32 * k + 32];
             return Word { limbs: Word::of_bits(|z| bits[z].clone()), bits };
         }
-        let k = with_limbs.iter().position(|&w| w == i).unwrap_or_default();
+        let k = with_limbs.iter().position(|&w| w == i).expect("every word is in one of the lists");
         Word { limbs: [limbs[2 * k].clone(), limbs[2 * k + 1].clone()], bits: &[] }
     })
 }
