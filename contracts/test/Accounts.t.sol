@@ -127,6 +127,26 @@ contract AccountsTest is AccountFixture {
         multisig.executeTransactionFromOutside(t);
     }
 
+    function test_from_outside_only_what_was_signed() public {
+        // Of another account with the same owners.
+        Transaction memory t = transaction(address(session), FRIEND, 5, "");
+        bytes32 digest = multisig.hashOf(t);
+        t.signature = bytes.concat(ecdsa(A, digest), ecdsa(B, digest));
+        vm.expectRevert(abi.encodeWithSelector(AccountBase.OtherAccount.selector, t.from));
+        multisig.executeTransactionFromOutside(t);
+        // A payment cannot be made a creation, which would lock it.
+        t = transaction(address(multisig), FRIEND, 5, "");
+        digest = multisig.hashOf(t);
+        t.signature = bytes.concat(ecdsa(A, digest), ecdsa(B, digest));
+        t.reserved[1] = 1;
+        // Nor given so little gas that what it calls fails where it matters.
+        (bool ok, bytes memory reason) =
+            address(multisig).call{gas: 500_000}(abi.encodeCall(multisig.executeTransactionFromOutside, (t)));
+        assertTrue(!ok && bytes4(reason) == AccountBase.GasBelowSigned.selector, "too little gas");
+        multisig.executeTransactionFromOutside(t);
+        assertEq(FRIEND.balance, 5, "paid");
+    }
+
     // ---- session keys ----
 
     function _sign(uint256, IAccount) private pure returns (bytes32) {
@@ -161,9 +181,13 @@ contract AccountsTest is AccountFixture {
         (digest, t) = _spend(1, FRIEND, 4, hex"00");
         vm.expectRevert(SessionKeyAccount.SessionCallNotAllowed.selector);
         validates(session, digest, t);
-        (digest, t) = _spend(1, address(session), 4, "");
-        vm.expectRevert(SessionKeyAccount.SessionCallNotAllowed.selector);
-        validates(session, digest, t);
+        // Neither the account itself nor, as a creation would, nobody.
+        address[2] memory nobody = [address(session), address(0)];
+        for (uint256 i = 0; i < 2; ++i) {
+            (digest, t) = _spend(1, nobody[i], 4, "");
+            vm.expectRevert(SessionKeyAccount.SessionCallNotAllowed.selector);
+            validates(session, digest, t);
+        }
         // Fees have a limit of their own; a sponsor's do not count, an allowance is refused.
         (digest, t) = _spend(1, FRIEND, 1, "");
         t.gasLimit = 1_000_001;

@@ -476,6 +476,26 @@ contract BatchesTest is Fixture {
         _commit(CHAIN, b);
     }
 
+    function test_what_was_sealed_before_a_long_outage_is_taken_when_the_owner_says_so() public {
+        _depositEth(CHAIN, ALICE, 1 ether);
+        uint64 expiration = chain.priorityOpExpiration(0);
+        CommitBatchInfo memory b = _batch(CHAIN, 0, ROOT);
+        (b.firstTimestamp, b.lastTimestamp) = (expiration - 2, expiration - 1);
+        vm.warp(uint256(expiration) + 20 days);
+        _expectCommitRevert(b, abi.encodeWithSelector(PriorityOperationOverdue.selector, 0, expiration));
+        // The admin's own bound does not help.
+        vm.prank(ADMIN);
+        chain.setMaxBatchAge(30 days);
+        _expectCommitRevert(b, abi.encodeWithSelector(PriorityOperationOverdue.selector, 0, expiration));
+        vm.prank(address(timelock));
+        chain.setMaxBatchAge(31 days);
+        // By L2's own clock a deadline counts all the same.
+        CommitBatchInfo memory late = _batch(CHAIN, 0, ROOT);
+        (late.firstTimestamp, late.lastTimestamp) = (expiration, expiration);
+        _expectCommitRevert(late, abi.encodeWithSelector(PriorityOperationOverdue.selector, 0, expiration));
+        _commit(CHAIN, b);
+    }
+
     function test_rolling_hash_of_the_queue() public {
         bytes32 expected = keccak256("");
         assertEq(chain.priorityOpsRollingHash(0), expected, "empty");

@@ -20,6 +20,8 @@ abstract contract AccountBase is IAccount, IERC1271 {
 
     error OnlyBootloader(address caller);
     error OnlySelf(address caller);
+    error OtherAccount(uint256 from);
+    error GasBelowSigned(uint256 gas, uint256 signed);
     error NotAuthorized();
     error CreationFailed();
     error UnsupportedPaymasterFlow(bytes4 selector);
@@ -78,7 +80,10 @@ abstract contract AccountBase is IAccount, IERC1271 {
     }
 
     /// @inheritdoc IAccount
+    /// @dev Anyone may bring it, so everything that is not signed must not matter: it names this account, and comes with the gas that was signed for it.
     function executeTransactionFromOutside(Transaction calldata transaction) external payable {
+        if (transaction.from != uint160(address(this))) revert OtherAccount(transaction.from);
+        if (gasleft() < transaction.gasLimit) revert GasBelowSigned(gasleft(), transaction.gasLimit);
         bytes32 signedHash = hashOf(transaction);
         NONCES.incrementMinNonceIfEquals(transaction.nonce);
         if (!_authorizeTransaction(signedHash, transaction)) revert NotAuthorized();
@@ -126,11 +131,12 @@ abstract contract AccountBase is IAccount, IERC1271 {
     /// @dev Checks that validation may not make (the time, other contracts); a revert fails the transaction.
     function _beforeExecution(bytes32 signedHash, Transaction calldata transaction) internal virtual {}
 
+    /// @dev A creation is what names nobody: `reserved` is not signed.
     function _execute(Transaction calldata transaction) private {
         bytes memory data = transaction.data;
         uint256 value = transaction.value;
         bool success;
-        if (transaction.reserved[1] == 1) {
+        if (transaction.to == 0) {
             address created;
             assembly ("memory-safe") {
                 created := create(value, add(data, 0x20), mload(data))

@@ -97,7 +97,7 @@ contract SessionKeyAccount is AccountBase {
     function _amount(address asset, Transaction calldata transaction) private view returns (uint256 amount) {
         bytes calldata data = transaction.data;
         bool toSelf = transaction.to == uint160(address(this));
-        if (toSelf || transaction.reserved[1] != 0) revert SessionCallNotAllowed();
+        if (toSelf || transaction.to == 0) revert SessionCallNotAllowed();
         if (asset == address(0)) {
             if (data.length != 0) revert SessionCallNotAllowed();
             return transaction.value;

@@ -12,7 +12,6 @@ abstract contract ZKChainAdmin is ZKChainBase {
     uint32 internal constant MAX_L1_GAS_PER_PUBDATA_BYTE = 64;
     uint64 internal constant FEE_PARAMS_GRACE = 1 days;
     uint64 internal constant MIN_BATCH_AGE = 1 days;
-    uint64 internal constant MAX_BATCH_AGE = 30 days;
     uint64 internal constant MAX_BATCH_AGE_BY_OWNER = 3650 days;
 
     // The chain's admin
@@ -64,7 +63,7 @@ abstract contract ZKChainAdmin is ZKChainBase {
 
     /// @inheritdoc IZKChain
     /// @dev An operator that lets L2's clock stand still could put off deadlines of priority operations: so the admin's bound is tight. Only the owner may
-    /// go beyond it, for a chain that was down for longer.
+    /// go beyond it, for a chain that was down for longer; the deadlines that passed meanwhile are put off by as much then.
     function setMaxBatchAge(uint64 value) external {
         bool byOwner = msg.sender == IBridgehub(s.bridgehub).owner();
         if (!byOwner && msg.sender != s.admin) revert Unauthorized(msg.sender);

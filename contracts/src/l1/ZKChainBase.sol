@@ -10,6 +10,9 @@ import {IZKChain} from "../interfaces/IZKChain.sol";
 /// @title A chain's state and who may touch it.
 /// @dev Upgrades append to `ChainStorage`; nothing is ever removed or reordered.
 abstract contract ZKChainBase is Initializable, IZKChain {
+    /// @dev The most that a chain's admin may allow a batch's age to be. Beyond it only the owner goes.
+    uint64 internal constant MAX_BATCH_AGE = 30 days;
+
     /// @dev One slot: every stage of a batch moves one of these.
     struct Progress {
         uint64 committed;

@@ -146,7 +146,9 @@ abstract contract ZKChainExecutor is ZKChainBase {
         if (wanted > tail) revert PriorityOpsOutOfQueue(tail, wanted);
         if (wanted < tail) {
             uint64 expiration = _priorityExpiration(wanted);
-            if (expiration <= b.lastTimestamp || uint256(expiration) + MAX_DEADLINE_LAG < block.timestamp) {
+            // The owner has said that the chain was down for longer: what was sealed before can still be committed.
+            uint256 lag = s.maxBatchAge > MAX_BATCH_AGE ? s.maxBatchAge : MAX_DEADLINE_LAG;
+            if (expiration <= b.lastTimestamp || expiration + lag < block.timestamp) {
                 revert PriorityOperationOverdue(wanted, expiration);
             }
         }
