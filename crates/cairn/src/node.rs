@@ -404,10 +404,7 @@ impl Node {
                 witnesses::run(storage, prove, stop).await.map_err(NodeError::from)
             });
         }
-        self.role("settlement", async move {
-            settler.backfill().await?;
-            settler.run(c).await.map_err(NodeError::from)
-        });
+        self.role("settlement", async move { settler.run(c).await.map_err(NodeError::from) });
     }
 
     /// Runs a role; what ends it on an error is kept for [`Self::check`] and logged.

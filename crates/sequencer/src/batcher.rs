@@ -50,7 +50,7 @@ impl OpenBatch {
     pub(crate) fn new(number: u64) -> Self {
         Self {
             number,
-            usage: BatchUsage::default(),
+            usage: BatchUsage::EMPTY_BATCH,
             blocks: Vec::new(),
             since: Instant::now(),
             fees: None,

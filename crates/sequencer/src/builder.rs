@@ -178,9 +178,8 @@ impl Builder {
     fn batch_deadline(&self) -> Option<Instant> {
         let batches = &self.shared.config.batches;
         let age = batches.max_age?;
-        // After a restart the open batch may be counted from an older state than L1's.
         let executed = self.shared.storage.batch_heads().executed;
-        let waiting = self.open.number.saturating_sub(1 + executed);
+        let waiting = self.batches.number_of(self.open.number).saturating_sub(1 + executed);
         if waiting >= batches.busy_at {
             return None;
         }
@@ -289,8 +288,12 @@ impl Builder {
         }
         let snapshot = SnapshotReader::at(&shared.storage, number - 1, shared.codes.clone())?;
         let reader = HeadReader { snapshot, accounts: &shared.accounts, slots: &self.slots };
+        let env = self.env(number);
         let mut filler = Filler {
-            executor: BlockExecutor::new(self.env(number), &reader),
+            executor: BlockExecutor::new(env, &reader),
+            env,
+            reader: &reader,
+            discarded: false,
             limits: shared.config.batches.limits,
             open: self.open.usage,
             body: Body { next_priority_id: first_op, ..Body::default() },
@@ -305,6 +308,7 @@ impl Builder {
             self.drop_invalid(&filler.body.invalid);
             return Ok(Built::Nothing { batch_full: filler.batch_full });
         }
+        filler.forget_discarded()?;
         let mut body = filler.body;
         body.batch_full = filler.batch_full;
         Ok(Built::Block(Box::new(filler.executor.finish()), body))
@@ -463,6 +467,10 @@ enum Fit {
 /// Fills one block.
 struct Filler<'a> {
     executor: BlockExecutor<&'a HeadReader<'a>>,
+    env: BlockEnvParams,
+    reader: &'a HeadReader<'a>,
+    /// The executor has run what did not enter the block: what that read is in its records, and would be in the witness.
+    discarded: bool,
     limits: BatchLimits,
     open: BatchUsage,
     body: Body,
@@ -531,26 +539,63 @@ impl Filler<'_> {
         if self.batch_full {
             return Ok(Fit::Full);
         }
+        let before = self.discarded;
+        let mut fit = self.try_once(tx)?;
+        if before && !matches!(fit, Fit::Taken) {
+            // It was counted with what others had read that are not in the block.
+            self.renew()?;
+            fit = self.try_once(tx)?;
+        }
+        self.batch_full = matches!(fit, Fit::Full);
+        Ok(fit)
+    }
+
+    fn try_once(&mut self, tx: &Arc<RecoveredTx>) -> Result<Fit, ExecError<StateError>> {
         let mut usage = self.open;
         usage.add(self.executor.usage());
-        let is_first = usage.txs == 0;
         // A priority operation must be taken; alone, it is within what consensus allows.
-        let must = is_first && tx.is_priority();
-        let (limits, mut over) = (self.limits, None);
+        let must = usage.txs == 0 && tx.is_priority();
+        let (limits, mut never) = (self.limits, None);
         let fits = |result: &TxResult| {
             usage.add_tx(result);
-            over = limits.exceeded_by(&usage);
-            must || over.is_none()
+            // What fits in no batch must not end this one.
+            let mut alone = BatchUsage::EMPTY_BATCH;
+            alone.add_block();
+            alone.add_tx(result);
+            never = limits.exceeded_by(&alone).filter(|_| !tx.is_priority());
+            must || limits.exceeded_by(&usage).is_none()
         };
-        if self.executor.execute_if(tx, fits)?.is_some() {
+        let taken = match self.executor.execute_if(tx, fits) {
+            Ok(taken) => taken.is_some(),
+            Err(e) => {
+                self.discarded = true;
+                return Err(e);
+            }
+        };
+        if taken {
             self.body.included.push(tx.clone());
             return Ok(Fit::Taken);
         }
-        if let Some(criterion) = over.filter(|_| is_first) {
-            return Ok(Fit::Never(criterion));
+        self.discarded = true;
+        Ok(never.map_or(Fit::Full, Fit::Never))
+    }
+
+    /// An executor that has run nothing but what is in the block.
+    fn renew(&mut self) -> Result<(), ExecError<StateError>> {
+        let mut executor = BlockExecutor::new(self.env, self.reader);
+        for tx in &self.body.included {
+            executor.execute(tx)?;
         }
-        self.batch_full = true;
-        Ok(Fit::Full)
+        (self.executor, self.discarded) = (executor, false);
+        Ok(())
+    }
+
+    /// What was tried and is not in the block leaves nothing behind that a witness would hold.
+    fn forget_discarded(&mut self) -> Result<(), SequencerError> {
+        if self.discarded {
+            self.renew().map_err(|e| self.fault(e))?;
+        }
+        Ok(())
     }
 
     fn is_over_time(&self) -> bool {

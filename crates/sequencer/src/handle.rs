@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use alloy_primitives::{B256, Bytes};
+use cairn_primitives::eip712::EIP712_TX_TYPE;
 use cairn_primitives::{FeeParams, PriorityTx};
 use cairn_rpc::{BlockEvent, ChainError, PoolError};
 use cairn_storage::{BatchHeads, Storage, StorageError};
@@ -89,7 +90,12 @@ impl Sequencer {
         self.shared.check_running()?;
         let tx = admit(&raw, self.shared.config.chain.chain_id)?;
         let hash = tx.hash;
-        let write = self.shared.enqueue(tx, &raw)?;
+        let write = if tx.ty() == EIP712_TX_TYPE {
+            let shared = self.shared.clone();
+            self.shared.in_turn(move || shared.enqueue(tx, &raw)).await??
+        } else {
+            self.shared.enqueue(tx, &raw)?
+        };
         match write.await {
             Ok(Ok(())) => Ok(hash),
             Ok(Err(e)) => {

@@ -39,6 +39,11 @@ impl Shared {
         let smart = account.has_code() && !self.is_delegation(account.code_hash);
         if !smart {
             check_key(tx, t)?;
+            // Only code keeps nonces without order: a queue of its own would wait in the pool for ever.
+            if t.nonce >= UNORDERED {
+                let (address, tx, state) = (t.from, t.nonce, account.nonce);
+                return Err(tx_error(TxError::NonceTooHigh { address, tx, state }).into());
+            }
         }
         if !smart && t.paymaster.is_none() {
             return Ok(nothing);

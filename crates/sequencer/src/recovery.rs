@@ -12,7 +12,7 @@ use cairn_primitives::{FeeParams, Transaction};
 use cairn_stf::{BatchLimits, BlockEnvParams, BlockExecutor, BlockOutput, RecoveredTx};
 use cairn_storage::{BlockRecord, LogEntry, Storage};
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
 
 use crate::batcher::{self, MAX_BLOCKS, OpenBatch, QUEUE};
 use crate::builder::Builder;
@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::SequencerConfig;
 use crate::error::SequencerError;
 use crate::mempool::Mempool;
-use crate::shared::{EVENTS, Shared};
+use crate::shared::{BLOCK_EVENTS, PENDING_EVENTS, Shared};
 use crate::state::{CodeCache, HeadAccounts, HeadSlots, SnapshotReader};
 
 /// Commands that wait for the builder.
@@ -43,7 +43,7 @@ pub(crate) fn start(
     let shared = Arc::new(Shared {
         pool: Mutex::new(Mempool::new(config.mempool, fees.base_fee)),
         log,
-        judging: Mutex::new(()),
+        judging: Semaphore::new(1),
         accounts: HeadAccounts::new(head.header.number),
         codes: Arc::new(CodeCache::default()),
         clock: Clock::default(),
@@ -54,8 +54,8 @@ pub(crate) fn start(
         commands,
         woken: AtomicBool::new(false),
         backpressure: AtomicBool::new(false),
-        blocks: broadcast::channel(EVENTS).0,
-        pending: broadcast::channel(EVENTS).0,
+        blocks: broadcast::channel(BLOCK_EVENTS).0,
+        pending: broadcast::channel(PENDING_EVENTS).0,
         head: watch::channel(head.header.number).0,
         halted: RwLock::new(None),
         stopping: AtomicBool::new(false),

@@ -11,7 +11,7 @@ use cairn_rpc::{BlockEvent, PoolError};
 use cairn_stf::RecoveredTx;
 use cairn_storage::{BlockCommit, BlockRecord, LogEntry, Storage, StorageError, TxLog};
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
 
 use crate::builder::Command;
 use crate::clock::Clock;
@@ -21,8 +21,10 @@ use crate::judge::Verdict;
 use crate::mempool::Mempool;
 use crate::state::{CodeCache, HeadAccounts};
 
-/// Events that a slow subscriber may lag behind.
-pub(crate) const EVENTS: usize = 4_096;
+/// Blocks that a slow subscriber may lag behind. Each holds its logs, and who lags further reads them from the store.
+pub(crate) const BLOCK_EVENTS: usize = 256;
+/// Hashes of accepted transactions that a slow subscriber may lag behind.
+pub(crate) const PENDING_EVENTS: usize = 4_096;
 /// The log is rewritten when it is larger than this.
 const LOG_COMPACTION: u64 = 64 << 20;
 
@@ -31,7 +33,8 @@ pub(crate) struct Shared {
     pub(crate) storage: Storage,
     pub(crate) pool: Mutex<Mempool>,
     pub(crate) log: TxLog,
-    pub(crate) judging: Mutex<()>,
+    /// Whoever has code run before anybody has paid for it holds this: so it occupies one core at most.
+    pub(crate) judging: Semaphore,
     pub(crate) accounts: HeadAccounts,
     pub(crate) codes: Arc<CodeCache>,
     pub(crate) clock: Clock,
@@ -105,6 +108,15 @@ impl Shared {
         Ok(())
     }
 
+    /// Runs `work`, which runs code that nobody has paid for yet, off the network threads and one at a time.
+    pub(crate) async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, cairn_rpc::ChainError> {
+        let _turn = self.judging.acquire().await.map_err(internal)?;
+        tokio::task::spawn_blocking(work).await.map_err(internal)
+    }
+
     /// Puts a transaction into the pool and queues it for the log. The pool comes first: the log's compaction copies what the pool holds.
     pub(crate) fn enqueue(
         &self,
@@ -118,14 +130,14 @@ impl Shared {
         if !is_account && account.has_code() && !self.is_delegation(account.code_hash) {
             return Err(PoolError::SenderHasCode(sender).into());
         }
-        let Verdict { judged, paymaster_balance } = {
-            // One after the other: whoever sends what is costly to judge and invalid occupies one core at most.
-            let _turn = is_account.then(|| self.judging.lock());
-            self.judge(&tx, &account)?
-        };
+        let Verdict { judged, paymaster_balance } = self.judge(&tx, &account)?;
         let now = Instant::now();
-        let added =
-            self.pool.lock().add_judged(tx, raw.len(), &account, judged, paymaster_balance, now)?;
+        let added = {
+            let mut pool = self.pool.lock();
+            // A block may have been committed since: the pool has been told of it, and must not be told of the state before it again.
+            let account = self.accounts.get(&self.storage, sender).map_err(internal)?;
+            pool.add_judged(tx, raw.len(), &account, judged, paymaster_balance, now)?
+        };
         let entry = LogEntry::Accepted { sender, raw: raw.clone() };
         let write = match self.log.append(&entry) {
             Ok(write) => write,

@@ -25,6 +25,8 @@ const MAX_BATCHES_PER_TX: u64 = 16;
 const MAX_REFUSALS: u32 = 60;
 /// Most blocks looked through for the transaction by which a batch took a step.
 const HISTORY_WINDOW: u64 = 50_000;
+/// L1 blocks that one query of logs covers.
+const HISTORY_STEP: u64 = 1_000;
 
 /// Why settlement cannot go on.
 #[derive(Debug, Error)]
@@ -123,9 +125,9 @@ impl Settler {
     pub async fn run(&self, mut stop: watch::Receiver<bool>) -> Result<(), SettlementError> {
         self.check_role().await?;
         let mut pause = self.poll;
-        let mut refusals = 0;
+        let (mut refusals, mut filled) = (0, false);
         while !*stop.borrow() {
-            pause = match self.round().await {
+            pause = match self.step(&mut filled).await {
                 Ok(did) => {
                     refusals = 0;
                     if did { Duration::ZERO } else { self.poll }
@@ -150,6 +152,15 @@ impl Settler {
             }
         }
         Ok(())
+    }
+
+    /// A round, after what earlier runs left unrecorded.
+    async fn step(&self, filled: &mut bool) -> Result<bool, SettlementError> {
+        if !*filled {
+            self.backfill().await?;
+            *filled = true;
+        }
+        self.round().await
     }
 
     async fn check_role(&self) -> Result<(), SettlementError> {
@@ -214,6 +225,11 @@ impl Settler {
         let ours = self.stored(number)?.hash();
         let call = ZKChain::storedBatchHashCall { batchNumber: U256::from(number) };
         let on_l1 = self.wallet.l1().call(self.chain, call).await?;
+        if on_l1.is_zero() {
+            // L1 counted the batch a moment ago: another state of it answered, or it has reorganised.
+            let detail = format!("none of batch {number}");
+            return Err(L1Error::Nonsense { what: "stored batch hash", detail }.into());
+        }
         if ours != on_l1 {
             return Err(SettlementError::Diverged { number, on_l1, ours });
         }
@@ -329,16 +345,13 @@ impl Settler {
     /// # Errors
     /// See [`SettlementError`].
     pub async fn backfill(&self) -> Result<(), SettlementError> {
-        let l1 = self.wallet.l1();
-        let head = l1.block_number().await?;
-        let from = head.saturating_sub(HISTORY_WINDOW);
         let newest = self.batches.newest().map_err(SettlementError::Source)?;
         let steps = [
             (ZKChain::BlockCommit::SIGNATURE_HASH, Step::Committed),
             (ZKChain::BlockExecution::SIGNATURE_HASH, Step::Executed),
         ];
         for (topic, step) in steps {
-            for log in l1.logs(self.chain, topic, from, head).await? {
+            for log in self.history(topic).await? {
                 let number = topic_number(&log, 1);
                 if (1..=newest).contains(&number) {
                     self.record(number..=number, step, self.l1_tx_of(&log).await?)?;
@@ -346,12 +359,26 @@ impl Settler {
             }
         }
         let topic = ZKChain::BlocksVerification::SIGNATURE_HASH;
-        for log in l1.logs(self.chain, topic, from, head).await? {
+        for log in self.history(topic).await? {
             let (after, last) = (topic_number(&log, 1), topic_number(&log, 2).min(newest));
             let tx = self.l1_tx_of(&log).await?;
             self.record(after.saturating_add(1)..=last, Step::Proven, tx)?;
         }
         Ok(())
+    }
+
+    /// The chain's recent logs of a kind, asked for in ranges that any provider answers.
+    async fn history(&self, topic: B256) -> Result<Vec<Log>, SettlementError> {
+        let l1 = self.wallet.l1();
+        let head = l1.block_number().await?;
+        let mut from = head.saturating_sub(HISTORY_WINDOW);
+        let mut found = Vec::new();
+        while from <= head {
+            let to = head.min(from + HISTORY_STEP - 1);
+            found.extend(l1.logs(self.chain, topic, from, to).await?);
+            from = to + 1;
+        }
+        Ok(found)
     }
 
     async fn l1_tx(&self, receipt: &TransactionReceipt) -> Result<L1Tx, SettlementError> {

@@ -103,10 +103,9 @@ impl<S: PrioritySink> Watcher<S> {
     /// # Errors
     /// What needs a person; transient errors of L1 are tried again with a growing pause of at most half a minute.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), WatchError> {
-        self.check_queue().await?;
-        let mut pause = self.poll;
+        let (mut pause, mut checked) = (self.poll, false);
         while !*stop.borrow() {
-            pause = match self.round().await {
+            pause = match self.step(&mut checked).await {
                 Ok(true) => Duration::ZERO,
                 Ok(false) => self.poll,
                 Err(WatchError::L1(e)) if e.is_transient() => {
@@ -121,6 +120,15 @@ impl<S: PrioritySink> Watcher<S> {
             }
         }
         Ok(())
+    }
+
+    /// A round, after what earlier runs read was found to be L1's still.
+    async fn step(&mut self, checked: &mut bool) -> Result<bool, WatchError> {
+        if !*checked {
+            self.check_queue().await?;
+            *checked = true;
+        }
+        self.round().await
     }
 
     /// What was read must still be what L1 queued. What no block has consumed may have changed and is read again; what was consumed may not.

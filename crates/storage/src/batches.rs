@@ -97,6 +97,8 @@ impl Storage {
     }
 
     pub(crate) fn load_batch_heads(&self) -> Result<()> {
+        // Held from reading to publishing, so that no older reading is published after a newer one.
+        let _turn = self.inner.publishing.lock();
         let txn = self.inner.batches.begin_read()?;
         let (batches, settlement) = (txn.open_table(BATCHES)?, txn.open_table(SETTLEMENT)?);
         let mut heads = BatchHeads::default();
@@ -166,6 +168,7 @@ impl Storage {
         txn.open_table(LOGS)?.insert(number, &encode(&batch.logs)?[..])?;
         write_settlement(&txn, number, &SettlementRecord::default())?;
         txn.commit()?;
+        let _turn = self.inner.publishing.lock();
         self.inner.heads.send_modify(|h| (h.sealed, h.last_sealed_block) = (number, last));
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use alloy_primitives::B256;
 use cairn_primitives::ChainConfig;
 use cairn_primitives::batch::StoredBatchInfo;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -53,6 +53,8 @@ pub(crate) struct Inner {
     pub(crate) batches: Database,
     pub(crate) head: RwLock<Option<Arc<BlockRecord>>>,
     pub(crate) heads: watch::Sender<BatchHeads>,
+    /// Whoever publishes heads that it has read holds this.
+    pub(crate) publishing: Mutex<()>,
 }
 
 impl std::fmt::Debug for Storage {
@@ -73,7 +75,8 @@ impl Storage {
         let batches = open_database(&path, "batches.redb")?;
         check_identity(&chain, &path, identity)?;
         let (heads, _) = watch::channel(BatchHeads::default());
-        let inner = Inner { path, chain, batches, head: RwLock::new(None), heads };
+        let publishing = Mutex::new(());
+        let inner = Inner { path, chain, batches, head: RwLock::new(None), heads, publishing };
         let storage = Self { inner: Arc::new(inner) };
         storage.create_chain_tables()?;
         storage.create_batch_tables()?;

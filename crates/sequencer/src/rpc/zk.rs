@@ -331,7 +331,9 @@ impl L2Rpc {
     }
 
     async fn submit_and_rehearse(&self, raw: Bytes) -> Result<DetailedOutput> {
-        let (storage_logs, events) = self.rehearse(&raw)?;
+        let (this, copy) = (self.clone(), raw.clone());
+        let rehearsed = self.shared().in_turn(move || this.rehearse(&copy)).await?;
+        let (storage_logs, events) = rehearsed?;
         let transaction_hash = self.sequencer.submit(raw).await?;
         Ok(DetailedOutput { transaction_hash, storage_logs, events })
     }
