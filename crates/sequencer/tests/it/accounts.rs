@@ -162,6 +162,10 @@ async fn the_pool_refuses_and_says_why() {
     let sequencer = start(dir.path(), config());
     let mut world = World::new(&sequencer).await;
     let account = world.account;
+    // Only code keeps nonces without order.
+    let lasting = signed(1, aa(key(1).address(), UNORDERED + 1));
+    let refusal = world.refusal(&lasting).await;
+    assert!(refusal.contains("nonce too high"), "{refusal}");
     let other = world.deploy().await;
     // The token that it asks for somebody else's balance.
     let arguments = ("T".to_owned(), "T".to_owned(), U256::from(18)).abi_encode_params();

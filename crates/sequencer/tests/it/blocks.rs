@@ -1,9 +1,10 @@
 //! Blocks and batches.
 
-use alloy_primitives::{B256, U256};
-use cairn_primitives::batch::BatchStatus;
+use alloy_primitives::{Address, B256, U256};
+use cairn_primitives::{batch::BatchStatus, da::DaMode};
 use cairn_rpc::{ChainError, PoolError};
-use cairn_sequencer::{BlockTime, ProofRun};
+use cairn_sequencer::{BlockTime, ProofRun, Sequencer, open_storage};
+use cairn_stf::genesis::GenesisAccount;
 use cairn_storage::{L1Tx, StorageError};
 
 use crate::common::*;
@@ -292,4 +293,47 @@ async fn a_transaction_that_fits_in_no_batch_is_dropped() {
     until("the drop", || sequencer.status().pooled == 0).await;
     assert_eq!(storage.tx_location(spin.0).unwrap(), None);
     assert_eq!(sequencer.status().halted, None);
+}
+
+/// A transaction that reads more code than a batch may prove is dropped; the batch that it met goes on, and those behind it are not counted with what it read.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fits_in_no_batch_burdens_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut genesis = genesis(8);
+    let long = |i: u8| Address::with_last_byte(i).create(1);
+    for i in 0..8 {
+        let code = vec![0; 24_576].into();
+        genesis.accounts.insert(long(i), GenesisAccount { code, ..Default::default() });
+    }
+    let mut config = config();
+    config.block_time = BlockTime::Manual;
+    config.batches.da_mode = DaMode::Calldata;
+    // Room for the code of about five.
+    config.batches.limits.cycles = 5_000_000;
+    let storage = open_storage(dir.path(), &genesis).unwrap();
+    let sequencer = Sequencer::start(config, storage.clone()).unwrap();
+    let first = Tx::new(0).sign(&key(0));
+    sequencer.submit(first.1).await.unwrap();
+    sequencer.mine().await.unwrap();
+
+    let sizes: Vec<u8> =
+        (0..8).flat_map(|i| [&[0x73][..], &long(i)[..], &[0x3b, 0x50]].concat()).collect();
+    let greedy = Tx::new(0).create(sizes).gas(1_000_000).fee(2 * FEE, FEE).sign(&key(1));
+    sequencer.submit(greedy.1).await.unwrap();
+    let mut behind = Vec::new();
+    for i in 2..6 {
+        let (hash, raw) = Tx::new(0).sign(&key(i));
+        sequencer.submit(raw).await.unwrap();
+        behind.push(hash);
+    }
+    sequencer.mine().await.unwrap();
+    assert_eq!(sequencer.status().pooled, 0);
+    assert_eq!(storage.tx_location(greedy.0).unwrap(), None);
+    for hash in behind {
+        assert!(storage.tx_location(hash).unwrap().is_some(), "{hash} was dropped as well");
+    }
+    // One batch holds both blocks, and its witness none of the code.
+    assert_eq!(sealed(&sequencer).await, 1);
+    assert_eq!(storage.batch(1).unwrap().unwrap().blocks(), (1, 2));
+    assert!(storage.batch_witness(1).unwrap().unwrap().len() < 24_576);
 }
