@@ -376,7 +376,7 @@ impl Node {
         let confirmations =
             confirmations::depth(config.confirmations, config.l1_url.is_some(), l1_chain_id);
         let watcher = Watcher::new(l1.clone(), chain.address, sink, confirmations, POLL);
-        let wallet = L1Wallet::new(l1, self.keys.operator.clone());
+        let wallet = L1Wallet::new(l1, self.keys.operator.clone()).sole();
         let batches = Arc::new(NodeBatches(storage.clone()));
         let proofs = finality::proofs(verifiers, storage.clone(), &config.data_dir, pool.clone());
         let settler = Settler::new(wallet, chain.address, batches, proofs, POLL);

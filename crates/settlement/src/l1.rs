@@ -26,6 +26,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_FEE_BUMPS: u32 = 8;
 /// Wait for a transaction before its fee is raised.
 const BUMP_AFTER: Duration = Duration::from_secs(30);
+/// How long the receipt of a used nonce is looked for.
+const LAST_LOOK: Duration = Duration::from_secs(2);
 /// Most gas of one transaction (EIP-7825).
 pub const MAX_TX_GAS: u64 = 1 << 24;
 /// Most logs that one query may bring.
@@ -314,12 +316,20 @@ pub struct L1Wallet {
     turn: Mutex<()>,
     /// Longest wait for a transaction, fee raises included.
     patience: Duration,
+    /// Nobody else sends by this key: what waits in L1's pool was left by an earlier run.
+    sole: bool,
 }
 
 impl L1Wallet {
     /// A wallet of `signer`.
     pub fn new(l1: L1, signer: PrivateKeySigner) -> Self {
-        Self { l1, signer, turn: Mutex::new(()), patience: Duration::from_secs(300) }
+        Self { l1, signer, turn: Mutex::new(()), patience: Duration::from_secs(300), sole: false }
+    }
+
+    /// The only one that sends by its key. A transaction that an earlier run left in L1's pool is replaced by the next one: behind it nothing would be mined while
+    /// its fee is too low.
+    pub fn sole(self) -> Self {
+        Self { sole: true, ..self }
     }
 
     /// Its address.
@@ -340,7 +350,7 @@ impl L1Wallet {
         let _turn = self.turn.lock().await;
         let mut request = self.prepare(&send).await?;
         let started = Instant::now();
-        let mut hashes = vec![self.submit(&send.what, &request).await?];
+        let mut hashes = vec![self.submit_first(&send.what, &mut request).await?];
         for bump in 0..=MAX_FEE_BUMPS {
             if let Some(receipt) = self.wait(&hashes, BUMP_AFTER).await? {
                 return self.settled(&send, receipt).await;
@@ -352,7 +362,13 @@ impl L1Wallet {
             tracing::warn!(what = send.what, bump, "not mined yet, raising its fee");
             match self.submit(&send.what, &request).await {
                 Ok(hash) => hashes.push(hash),
-                // The first attempt may have been mined in between: the next round finds its receipt.
+                // An attempt was mined in between, or what an earlier run sent.
+                Err(L1Error::Nonsense { detail, .. }) if detail.contains("nonce too low") => {
+                    if let Some(receipt) = self.wait(&hashes, LAST_LOOK).await? {
+                        return self.settled(&send, receipt).await;
+                    }
+                    break;
+                }
                 Err(e) => tracing::debug!(error = %e, "replacement refused"),
             }
         }
@@ -364,11 +380,12 @@ impl L1Wallet {
     }
 
     async fn prepare(&self, send: &Send) -> Result<TransactionRequest, L1Error> {
-        let from = self.address();
+        let (from, sole) = (self.address(), self.sole);
         let nonce = self
             .l1
             .read("eth_getTransactionCount", move |p| async move {
-                p.get_transaction_count(from).pending().await
+                let count = p.get_transaction_count(from);
+                if sole { count.latest().await } else { count.pending().await }
             })
             .await?;
         let fees = self
@@ -434,6 +451,29 @@ impl L1Wallet {
         }
     }
 
+    /// Submits, over what has the nonce already where that is an earlier run's.
+    async fn submit_first(
+        &self,
+        what: &str,
+        request: &mut TransactionRequest,
+    ) -> Result<B256, L1Error> {
+        for _ in 0..MAX_FEE_BUMPS {
+            match self.submit(what, request).await {
+                Err(L1Error::Nonsense { detail, .. })
+                    if self.sole && detail.contains("underpriced") =>
+                {
+                    tracing::warn!(
+                        what,
+                        "another transaction waits with its nonce, raising the fee"
+                    );
+                    raise_fees(request);
+                }
+                other => return other,
+            }
+        }
+        self.submit(what, request).await
+    }
+
     async fn submit(&self, what: &str, request: &TransactionRequest) -> Result<B256, L1Error> {
         let wallet = EthereumWallet::from(self.signer.clone());
         let envelope: TxEnvelope =
@@ -468,8 +508,12 @@ impl L1Wallet {
         let mut pause = Duration::from_millis(20);
         loop {
             for hash in hashes {
-                if let Some(receipt) = self.l1.receipt(*hash).await? {
-                    return Ok(Some(receipt));
+                match self.l1.receipt(*hash).await {
+                    Ok(Some(receipt)) => return Ok(Some(receipt)),
+                    Ok(None) => {}
+                    // What was sent is on its way all the same.
+                    Err(e) if e.is_transient() => tracing::warn!(error = %e, "no answer from L1"),
+                    Err(e) => return Err(e),
                 }
             }
             if Instant::now() >= until {

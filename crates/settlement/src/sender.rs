@@ -136,8 +136,9 @@ impl Settler {
                     if refusals < MAX_REFUSALS =>
                 {
                     tracing::warn!(what, reason, "L1 refuses; settlement tries again");
-                    // While the chain is paused nothing counts: only its admin can end that.
-                    refusals += u32::from(!reason.starts_with("ChainPaused"));
+                    // Only its admin ends a chain's pause, and only time brings a batch of L2's future into L1's present.
+                    let patience = ["ChainPaused", "BatchTimestampInFuture"];
+                    refusals += u32::from(!patience.iter().any(|p| reason.starts_with(p)));
                     (pause * 2).clamp(self.poll, Duration::from_secs(30))
                 }
                 Err(SettlementError::L1(e)) if e.is_transient() => {

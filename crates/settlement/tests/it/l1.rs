@@ -3,11 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, B256, U256};
+use alloy_provider::Provider;
 use alloy_signer_local::PrivateKeySigner;
+use cairn_l1_dev::{L1Config, L1Dev};
 use cairn_primitives::{
     ChainConfig,
     priority::{PriorityTx, empty_queue_hash, roll_priority_hash},
 };
+use cairn_rpc::MineRequest;
 use cairn_settlement::{
     batch::SourceError,
     bindings::{Bridgehub, L1NativeTokenVault, Verifier},
@@ -18,7 +21,7 @@ use cairn_settlement::{
 };
 use parking_lot::Mutex;
 
-use crate::world::{CHAIN_ID, world};
+use crate::world::{CHAIN_ID, KEY, world};
 
 #[derive(Default)]
 struct Taken {
@@ -209,4 +212,41 @@ async fn verifiers_of_each_kind_are_deployed_and_recognised() {
     let other = ProofKey { digest: B256::ZERO, ..key };
     let error = deploy_verifiers(&w.wallet, proof, Some(&other), &attesters).await.unwrap_err();
     assert!(error.to_string().contains("FinalProofRefused"), "{error}");
+}
+
+/// A run that was killed left a transaction in L1's pool. The next run's takes its nonce, at a fee that L1's pool takes for a replacement.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_run_left_waiting_is_replaced() {
+    let node = L1Dev::open(L1Config { automine: false, ..L1Config::default() }).unwrap();
+    let server = node.serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let l1 = L1::connect(&server.http_url(), None).await.unwrap();
+    let signer: PrivateKeySigner = KEY.parse().unwrap();
+    let waits = async |target: Address| {
+        let target = format!("{target:?}").to_lowercase();
+        for _ in 0..600 {
+            let pool: serde_json::Value =
+                l1.provider().raw_request("txpool_content".into(), ()).await.unwrap();
+            if pool.to_string().to_lowercase().contains(&target) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("no transaction to {target} waits");
+    };
+    let send = |wallet: L1Wallet, to: Address| {
+        let what = "a payment".to_owned();
+        let send = Send { what, to: Some(to), gas: Some(21_000), ..Send::default() };
+        tokio::spawn(async move { wallet.send(send).await })
+    };
+    let (old, new) = (Address::repeat_byte(0xa1), Address::repeat_byte(0xa2));
+    let killed = send(L1Wallet::new(l1.clone(), signer.clone()), old);
+    waits(old).await;
+    killed.abort();
+    let next = send(L1Wallet::new(l1.clone(), signer.clone()).sole(), new);
+    waits(new).await;
+    node.dev().mine(MineRequest { blocks: 1, interval: None, timestamp: None }).unwrap();
+    let receipt = next.await.unwrap().unwrap();
+    assert_eq!(receipt.to, Some(new));
+    let used = l1.provider().get_transaction_count(signer.address()).await.unwrap();
+    assert_eq!(used, 1, "both were mined");
 }
