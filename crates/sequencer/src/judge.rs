@@ -81,6 +81,13 @@ impl Shared {
         if let Some(reason) = rules.broken {
             return Err(PoolError::Account { reason, data: None }.into());
         }
+        for at in &rules.coded {
+            let account = self.accounts.get(&self.storage, *at).map_err(internal)?;
+            if !account.has_code() || self.is_delegation(account.code_hash) {
+                let reason = format!("validation calls {at}, which has no code of its own");
+                return Err(PoolError::Account { reason, data: None }.into());
+            }
+        }
         Ok(Judged { slots: rules.slots.into_iter().collect(), gas, smart: false })
     }
 

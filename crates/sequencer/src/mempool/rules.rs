@@ -6,12 +6,15 @@
 //! - Storage: the account's own and the paymaster's own; in other contracts only slots that belong to one of the two, that is, whose place is a
 //!   hash of its address (balances, allowances), and up to 128 words on; and ERC-1967's places of a proxy's implementation, for reading.
 //! - Value may be sent to the bootloader alone.
+//! - Only code that stays is called or looked at: of the two, of contracts, and the chain's own; no delegation (EIP-7702), no address whose code may come.
+//!   NonceHolder tells of the two alone, the history of blocks nothing.
 
 use std::collections::HashSet;
 
 use alloy_primitives::{Address, U256, b256, keccak256};
+use alloy_sol_types::{SolCall, sol};
 use cairn_primitives::Eip712Tx;
-use cairn_primitives::address::{BOOTLOADER, NONCE_HOLDER};
+use cairn_primitives::address::{BOOTLOADER, HISTORY_STORAGE, NONCE_HOLDER};
 use cairn_stf::StateReader;
 use cairn_stf::evm::CairnContext;
 use revm::Inspector;
@@ -36,6 +39,28 @@ const PROXY_SLOTS: [U256; 2] = [
     ),
 ];
 
+sol! {
+    // NonceHolder's questions about an account that is named.
+    function getMinNonce(address account);
+    function getRawNonce(address account);
+    function getDeploymentNonce(address account);
+    function isNonceUsed(address account, uint256 nonce);
+    function validateNonceUsage(address account, uint256 key, bool shouldBeUsed);
+}
+
+/// The account that a call of NonceHolder names.
+fn asks_about(input: &[u8]) -> Option<Address> {
+    let questions = [
+        getMinNonceCall::SELECTOR,
+        getRawNonceCall::SELECTOR,
+        getDeploymentNonceCall::SELECTOR,
+        isNonceUsedCall::SELECTOR,
+        validateNonceUsageCall::SELECTOR,
+    ];
+    let asks = questions.iter().any(|q| input.starts_with(q));
+    asks.then(|| input.get(16..36).map(Address::from_slice)).flatten()
+}
+
 /// Watches a validation.
 #[derive(Debug)]
 pub(crate) struct Rules {
@@ -46,6 +71,8 @@ pub(crate) struct Rules {
     after_gas: bool,
     /// Slots read or written.
     pub(crate) slots: HashSet<(Address, U256)>,
+    /// Addresses whose code was run or looked at: it must be there, and stay.
+    pub(crate) coded: HashSet<Address>,
     /// The first rule that was broken.
     pub(crate) broken: Option<String>,
 }
@@ -60,6 +87,7 @@ impl Rules {
             depth: 0,
             after_gas: false,
             slots: HashSet::new(),
+            coded: HashSet::new(),
             broken: None,
         }
     }
@@ -98,7 +126,29 @@ impl Rules {
         }
     }
 
-    fn opcode(&mut self, op: u8) {
+    /// The code at this address answers. Nobody deploys among the lowest addresses, which are the chain's.
+    fn code(&mut self, at: Address) {
+        if at == HISTORY_STORAGE {
+            self.fail(|| "validation asks for the hashes of blocks".into());
+        }
+        if !self.parties.contains(&at) && at.0[..18] != [0; 18] && at != HISTORY_STORAGE {
+            self.coded.insert(at);
+        }
+    }
+
+    /// A call of NonceHolder.
+    fn nonces(&mut self, input: &[u8]) {
+        if let Some(whose) = asks_about(input)
+            && !self.parties.contains(&whose)
+        {
+            self.fail(|| format!("validation asks for the nonces of {whose}"));
+        }
+    }
+
+    fn opcode(&mut self, op: u8, at: Address) {
+        if op == opcode::SELFBALANCE && !self.parties.contains(&at) {
+            self.fail(|| format!("validation asks for the balance of {at}"));
+        }
         if self.after_gas && !is_call(op) {
             self.fail(|| "validation uses GAS for other than a call".into());
         }
@@ -151,8 +201,8 @@ fn memory(interp: &Interpreter<EthInterpreter>, offset: U256, len: U256) -> Opti
 impl<R: StateReader> Inspector<CairnContext<R>, EthInterpreter> for Rules {
     fn step(&mut self, interp: &mut Interpreter<EthInterpreter>, _: &mut CairnContext<R>) {
         let op = interp.bytecode.opcode();
-        self.opcode(op);
         let at = interp.input.target_address;
+        self.opcode(op, at);
         match op {
             opcode::SLOAD | opcode::TLOAD => {
                 if let Ok(slot) = interp.stack.peek(0) {
@@ -162,6 +212,11 @@ impl<R: StateReader> Inspector<CairnContext<R>, EthInterpreter> for Rules {
             opcode::SSTORE | opcode::TSTORE => {
                 if let Ok(slot) = interp.stack.peek(0) {
                     self.storage(at, slot, true);
+                }
+            }
+            opcode::EXTCODESIZE | opcode::EXTCODECOPY | opcode::EXTCODEHASH => {
+                if let Ok(at) = interp.stack.peek(0) {
+                    self.code(Address::from_word(at.into()));
                 }
             }
             opcode::KECCAK256 => {
@@ -175,8 +230,12 @@ impl<R: StateReader> Inspector<CairnContext<R>, EthInterpreter> for Rules {
         }
     }
 
-    fn call(&mut self, _: &mut CairnContext<R>, inputs: &mut CallInputs) -> Option<CallOutcome> {
+    fn call(&mut self, ctx: &mut CairnContext<R>, inputs: &mut CallInputs) -> Option<CallOutcome> {
         self.after_gas = false;
+        self.code(inputs.bytecode_address);
+        if inputs.bytecode_address == NONCE_HOLDER {
+            self.nonces(&inputs.input.bytes(ctx));
+        }
         let sends = inputs.value.transfer().is_some_and(|v| !v.is_zero());
         if self.depth > 0 && sends && inputs.target_address != BOOTLOADER {
             let to = inputs.target_address;

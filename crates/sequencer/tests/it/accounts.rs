@@ -4,7 +4,7 @@ use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use alloy_signer::SignerSync;
 use alloy_sol_types::{SolCall, SolValue, sol};
 use cairn_primitives::Eip712Tx;
-use cairn_primitives::address::BOOTLOADER;
+use cairn_primitives::address::{BOOTLOADER, HISTORY_STORAGE};
 use cairn_primitives::eip712::PaymasterParams;
 use cairn_rpc::{BlockRef, CallPurpose, CallRequest, Chain, ChainError, PoolError};
 use cairn_sequencer::config::BlockTime;
@@ -63,6 +63,15 @@ impl World {
         let mut code = hex::decode(artifact["bytecode"].as_str().unwrap()).unwrap();
         code.extend_from_slice(arguments);
         let hash = self.send(|tx| tx.create(code).gas(12_000_000)).await;
+        self.chain.receipt(hash).unwrap().unwrap().contract_address.unwrap()
+    }
+
+    /// A contract of this code, with so much wei.
+    async fn create_raw(&mut self, code: &[u8], value: u128) -> Address {
+        // PUSH1 length DUP1 PUSH1 9 PUSH0 CODECOPY PUSH0 RETURN
+        let head = [0x60, code.len() as u8, 0x80, 0x60, 9, 0x5f, 0x39, 0x5f, 0xf3];
+        let init = [&head[..], code].concat();
+        let hash = self.send(|tx| tx.create(init).value(U256::from(value)).gas(1_000_000)).await;
         self.chain.receipt(hash).unwrap().unwrap().contract_address.unwrap()
     }
 
@@ -244,6 +253,46 @@ async fn what_became_invalid_leaves() {
     let data = storeCall { slot: U256::from(101), value: U256::from(1) }.abi_encode();
     world.send(|tx| tx.call(account, data)).await;
     until("it is dropped", || sequencer.status().pooled == 0).await;
+}
+
+/// What a paymaster looks at before it pays must not be what one write of somebody else's, or the next block, changes.
+#[tokio::test(flavor = "multi_thread")]
+async fn validation_rests_on_nothing_that_one_write_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let sequencer = start(dir.path(), config());
+    let mut world = World::new(&sequencer).await;
+    // Answers with its balance.
+    let rich = world.create_raw(&hex!("475f5260205ff3"), 0).await;
+    let (from, nobody) = (key(1).address(), key(3).address());
+    let call = |at: Address| [&hex!("5f5f5f5f73")[..], &at[..], &hex!("5afa50")].concat();
+    let size = |at: Address| [&[0x73][..], &at[..], &[0x3b, 0x50]].concat();
+    // getMinNonce
+    let nonce = |whose: Address| {
+        let store = [&hex!("63896909dc60e01b5f5273")[..], &whose[..], &hex!("600452")];
+        [&store.concat()[..], &hex!("5f5f60245f6180035afa50")].concat()
+    };
+    let cases = [
+        (call(HISTORY_STORAGE), "hashes of blocks"),
+        (call(rich), "the balance of"),
+        (call(nobody), "no code of its own"),
+        (size(nobody), "no code of its own"),
+        (nonce(nobody), "the nonces of"),
+        ([size(rich), nonce(from), call(Address::with_last_byte(4))].concat(), ""),
+    ];
+    for (i, (looks, words)) in cases.into_iter().enumerate() {
+        // Then it pays 2e15 wei to the bootloader and answers with the magic.
+        let pays =
+            hex!("5f5f5f5f66071afd498d00006180015af15063038a24bc60e01b5f52604060205260605ff3");
+        let paymaster = world.create_raw(&[&looks[..], &pays].concat(), ETHER).await;
+        let tx = signed(1, sponsored(aa(from, 0), paymaster));
+        if words.is_empty() {
+            assert_eq!(world.submit(&tx).await.unwrap(), tx.hash());
+            included(sequencer.storage(), tx.hash()).await;
+        } else {
+            let refusal = world.refusal(&tx).await;
+            assert!(refusal.contains(words), "{i}: {refusal}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
