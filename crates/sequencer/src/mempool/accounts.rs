@@ -13,6 +13,9 @@ const MAX_PER_ACCOUNT: usize = 16;
 /// Most waiting transactions that one paymaster pays for.
 const MAX_PER_PAYMASTER: usize = 256;
 
+/// Most waiting transactions whose validation rests on one slot (a shared proxy's implementation, say): one write can make them all invalid.
+const MAX_PER_SLOT: usize = 256;
+
 /// What a validation rests on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Judged {
@@ -68,11 +71,17 @@ impl Accounts {
     pub(super) fn check(
         &self,
         tx: &RecoveredTx,
-        smart: bool,
+        judged: &Judged,
         balance: U256,
     ) -> Result<(), PoolError> {
         let Some(t) = eip712(tx) else { return Ok(()) };
-        if smart && self.accounts.get(&t.from).is_some_and(|n| *n >= MAX_PER_ACCOUNT) {
+        let crowded = |slot: &&_| self.by_slot.get(*slot).is_some_and(|h| h.len() >= MAX_PER_SLOT);
+        if let Some((at, slot)) = judged.slots.iter().find(crowded) {
+            return Err(refuse(format!(
+                "{MAX_PER_SLOT} waiting transactions rest on slot {slot:#x} of {at}, no more are taken"
+            )));
+        }
+        if judged.smart && self.accounts.get(&t.from).is_some_and(|n| *n >= MAX_PER_ACCOUNT) {
             return Err(refuse(format!(
                 "account {} has {MAX_PER_ACCOUNT} waiting transactions, no more are taken",
                 t.from

@@ -235,7 +235,7 @@ impl Mempool {
             return Err(PoolError::NonceTooHigh { next: account.nonce, got: nonce });
         }
         if let Some(judged) = &judged {
-            self.accounts.check(&tx, judged.smart, paymaster_balance)?;
+            self.accounts.check(&tx, judged, paymaster_balance)?;
         }
         self.refresh(sender, account);
         let noted = judged.map(|judged| (tx.clone(), judged));

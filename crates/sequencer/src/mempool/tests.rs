@@ -3,12 +3,12 @@ use std::time::{Duration, Instant};
 
 use alloy_consensus::{EthereumTxEnvelope, SignableTransaction, TxEip1559};
 use alloy_primitives::{Address, B256, Signature, TxKind, U256};
-use cairn_primitives::Transaction;
+use cairn_primitives::{Eip712Tx, Transaction};
 use cairn_rpc::PoolError;
 use cairn_stf::{AccountState, RecoveredTx};
 use proptest::prelude::*;
 
-use super::Mempool;
+use super::{Judged, Mempool};
 use crate::config::MempoolLimits;
 
 const BASE_FEE: u64 = 10;
@@ -253,4 +253,25 @@ proptest! {
             prop_assert!(p.len() <= 12 && p.bytes() <= 200 && p.sender_count() <= 6);
         }
     }
+}
+
+/// Validations that rest on one slot of a contract that is everybody's: one write must not make a thousand invalid.
+#[test]
+fn so_many_rest_on_one_slot_and_no_more() {
+    let mut p = pool(MempoolLimits::default());
+    let shared = (address(9), U256::from(7));
+    let mut add = |i: u64, slot| {
+        let from = Address::left_padding_from(&(1_000 + i).to_be_bytes());
+        let fee = u128::from(BASE_FEE);
+        let tx = Eip712Tx { from, max_fee_per_gas: fee, gas_limit: 21_000, ..Eip712Tx::default() };
+        let tx = RecoveredTx::assume_sender(Transaction::Eip712(tx.into()), from);
+        let judged = Judged { slots: vec![slot], ..Judged::default() };
+        p.add_judged(tx, 100, &account(0, RICH), Some(judged), U256::ZERO, Instant::now())
+    };
+    for i in 0..256 {
+        add(i, shared).unwrap();
+    }
+    let refusal = add(256, shared).unwrap_err().to_string();
+    assert!(refusal.contains("rest on slot 0x7"), "{refusal}");
+    add(256, (address(9), U256::from(8))).unwrap();
 }
