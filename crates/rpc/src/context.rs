@@ -105,20 +105,25 @@ pub(crate) fn reply<T: Serialize>(result: Result<T>) -> Reply {
         .map_err(|e| ChainError::Internal(format!("cannot serialise the answer: {e}")).into())
 }
 
-/// A handler that answers at once.
+/// A handler that answers at once, whatever the chain holds: it reads a bounded number of records.
 pub(crate) fn quick<T, F>(module: &mut Module, name: &'static str, f: F) -> Registered
 where
     T: Serialize,
-    F: Fn(&Context, &mut Args<'_>) -> Result<T> + Send + Sync + 'static,
+    F: Fn(&Context, &mut Args<'_>) -> Result<T> + Clone + Send + Sync + 'static,
 {
     module
-        .register_method(name, move |params, ctx, _| -> Reply {
-            reply(f(ctx, &mut Args::new(&params)))
+        .register_async_method(name, move |params, ctx, _| {
+            let f = f.clone();
+            async move {
+                // The calls of a batch follow one another in one task: now and then it lets others go on.
+                tokio::task::coop::consume_budget().await;
+                reply(f(&ctx, &mut Args::new(&params)))
+            }
         })
         .map(|_| ())
 }
 
-/// A handler that executes code or waits for a lock: it runs off the network threads, a bounded number at once.
+/// A handler that executes code, reads whole blocks or waits for a lock: it runs off the network threads, a bounded number at once.
 pub(crate) fn heavy<T, F>(module: &mut Module, name: &'static str, f: F) -> Registered
 where
     T: Serialize,

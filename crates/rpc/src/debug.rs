@@ -280,7 +280,7 @@ pub(crate) fn register(m: &mut Module) -> Registered {
     })?;
     weighted(m, "debug_traceCall", TRACE_PERMITS, trace_call)?;
     weighted(m, "debug_getRawBlock", 1, raw_block)?;
-    quick(m, "debug_getRawHeader", raw_header)?;
+    weighted(m, "debug_getRawHeader", 1, raw_header)?;
     weighted(m, "debug_getRawReceipts", 1, raw_receipts)?;
     // Geth lists the bad blocks that peers sent: there are no peers.
     quick(m, "debug_getBadBlocks", |_, _| Ok([(); 0]))?;

@@ -1,7 +1,7 @@
 //! The reading methods of `eth_`, and `net_`, `web3_`.
 
 use crate::chain::BlockRef;
-use crate::context::{Context, Module, Registered, quick};
+use crate::context::{Context, Module, Registered, heavy, quick};
 use crate::error::{ChainError, Result};
 use crate::params::{Args, BlockArg, Quantity, Word};
 use crate::view::{Block, Extra, Hex, Receipt, Transaction};
@@ -103,19 +103,19 @@ fn tx_count(ctx: &Context, at: Option<BlockRef>) -> Result<Option<Hex<u64>>> {
     Ok(ctx.chain.block(at)?.map(|b| Hex(b.transactions.len() as u64)))
 }
 
-fn tx_at(ctx: &Context, at: Option<BlockRef>, index: u64) -> Result<Option<Transaction>> {
+fn hash_at(ctx: &Context, at: Option<BlockRef>, index: u64) -> Result<Option<TxHash>> {
     let (Some(at), Ok(index)) = (at, usize::try_from(index)) else { return Ok(None) };
-    Ok(ctx
-        .chain
-        .transactions(at)?
-        .and_then(|mut txs| (index < txs.len()).then(|| txs.swap_remove(index))))
+    Ok(ctx.chain.block(at)?.and_then(|block| block.transactions.get(index).copied()))
+}
+
+fn tx_at(ctx: &Context, at: Option<BlockRef>, index: u64) -> Result<Option<Transaction>> {
+    let hash = hash_at(ctx, at, index)?;
+    hash.map_or(Ok(None), |hash| ctx.chain.transaction(hash))
 }
 
 fn raw_tx_at(ctx: &Context, at: Option<BlockRef>, index: u64) -> Result<Option<Bytes>> {
-    match tx_at(ctx, at, index)? {
-        Some(tx) => ctx.chain.raw_transaction(tx.hash),
-        None => Ok(None),
-    }
+    let hash = hash_at(ctx, at, index)?;
+    hash.map_or(Ok(None), |hash| ctx.chain.raw_transaction(hash))
 }
 
 fn no_uncles(ctx: &Context, at: Option<BlockRef>) -> Result<Option<Hex<u64>>> {
@@ -164,38 +164,38 @@ fn proof(
 
 fn register_blocks(m: &mut Module) -> Registered {
     quick(m, "eth_blockNumber", |ctx, _| ctx.head().map(Hex))?;
-    quick(m, "eth_getBlockByNumber", |ctx, args| {
+    heavy(m, "eth_getBlockByNumber", |ctx, args| {
         let at = number_arg(ctx, args)?;
         get_block(ctx, at, args.opt()?.unwrap_or(false))
     })?;
-    quick(m, "eth_getBlockByHash", |ctx, args| {
+    heavy(m, "eth_getBlockByHash", |ctx, args| {
         get_block(ctx, hash_arg(args)?, args.opt()?.unwrap_or(false))
     })?;
-    quick(m, "eth_getBlockTransactionCountByNumber", |ctx, args| {
+    heavy(m, "eth_getBlockTransactionCountByNumber", |ctx, args| {
         tx_count(ctx, number_arg(ctx, args)?)
     })?;
-    quick(m, "eth_getBlockTransactionCountByHash", |ctx, args| tx_count(ctx, hash_arg(args)?))?;
-    quick(m, "eth_getUncleCountByBlockNumber", |ctx, args| no_uncles(ctx, number_arg(ctx, args)?))?;
-    quick(m, "eth_getUncleCountByBlockHash", |ctx, args| no_uncles(ctx, hash_arg(args)?))?;
+    heavy(m, "eth_getBlockTransactionCountByHash", |ctx, args| tx_count(ctx, hash_arg(args)?))?;
+    heavy(m, "eth_getUncleCountByBlockNumber", |ctx, args| no_uncles(ctx, number_arg(ctx, args)?))?;
+    heavy(m, "eth_getUncleCountByBlockHash", |ctx, args| no_uncles(ctx, hash_arg(args)?))?;
     quick(m, "eth_getUncleByBlockNumberAndIndex", |_, _| Ok(Value::Null))?;
     quick(m, "eth_getUncleByBlockHashAndIndex", |_, _| Ok(Value::Null))?;
-    quick(m, "eth_getBlockReceipts", block_receipts)
+    heavy(m, "eth_getBlockReceipts", block_receipts)
 }
 
 fn register_transactions(m: &mut Module) -> Registered {
     quick(m, "eth_getTransactionByHash", |ctx, args| ctx.chain.transaction(args.req()?))?;
     quick(m, "eth_getRawTransactionByHash", |ctx, args| ctx.chain.raw_transaction(args.req()?))?;
     quick(m, "eth_getTransactionReceipt", |ctx, args| ctx.chain.receipt(args.req()?))?;
-    quick(m, "eth_getTransactionByBlockNumberAndIndex", |ctx, args| {
+    heavy(m, "eth_getTransactionByBlockNumberAndIndex", |ctx, args| {
         tx_at(ctx, number_arg(ctx, args)?, args.u64()?)
     })?;
-    quick(m, "eth_getTransactionByBlockHashAndIndex", |ctx, args| {
+    heavy(m, "eth_getTransactionByBlockHashAndIndex", |ctx, args| {
         tx_at(ctx, hash_arg(args)?, args.u64()?)
     })?;
-    quick(m, "eth_getRawTransactionByBlockNumberAndIndex", |ctx, args| {
+    heavy(m, "eth_getRawTransactionByBlockNumberAndIndex", |ctx, args| {
         raw_tx_at(ctx, number_arg(ctx, args)?, args.u64()?)
     })?;
-    quick(m, "eth_getRawTransactionByBlockHashAndIndex", |ctx, args| {
+    heavy(m, "eth_getRawTransactionByBlockHashAndIndex", |ctx, args| {
         raw_tx_at(ctx, hash_arg(args)?, args.u64()?)
     })
 }
@@ -213,7 +213,7 @@ fn register_state(m: &mut Module) -> Registered {
         let value = ctx.chain.state(ctx.resolve(at)?)?.storage_ref(address, slot.0)?;
         Ok(B256::from(value))
     })?;
-    quick(m, "eth_getProof", proof)
+    heavy(m, "eth_getProof", proof)
 }
 
 fn register_node(m: &mut Module) -> Registered {

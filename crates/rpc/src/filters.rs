@@ -6,7 +6,7 @@
 use crate::chain::BlockEvent;
 use crate::context::{Context, Module, Registered, heavy, quick};
 use crate::error::{ChainError, Result};
-use crate::logs::{self, LogFilter};
+use crate::logs::{self, Budget, LogFilter};
 use crate::params::Quantity;
 use crate::view::Log;
 use alloy_primitives::{B256, U256};
@@ -20,18 +20,27 @@ use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 enum Kind {
     Blocks(Receiver<Arc<BlockEvent>>),
     Pending(Receiver<B256>),
-    Logs { filter: Box<LogFilter>, events: Receiver<Arc<BlockEvent>>, seen: u64 },
+    Logs(Box<Logs>),
+}
+
+struct Logs {
+    filter: LogFilter,
+    events: Receiver<Arc<BlockEvent>>,
+    /// Last block whose logs were answered.
+    seen: u64,
+    /// Events were lost since: blocks are read instead, until the head is reached.
+    behind: bool,
 }
 
 struct Filter {
-    kind: Kind,
-    polled: Instant,
+    kind: Mutex<Kind>,
+    polled: Mutex<Instant>,
 }
 
 /// All filters of the server.
 #[derive(Default)]
 pub(crate) struct Filters {
-    filters: Mutex<HashMap<U256, Filter>>,
+    filters: Mutex<HashMap<U256, Arc<Filter>>>,
 }
 
 /// What a poll answers.
@@ -51,7 +60,7 @@ impl Filters {
     fn insert(&self, ctx: &Context, kind: Kind) -> Result<U256> {
         let mut filters = self.filters.lock();
         let now = Instant::now();
-        filters.retain(|_, f| now.duration_since(f.polled) < ctx.limits.filter_timeout);
+        filters.retain(|_, f| f.is_fresh(ctx, now));
         if filters.len() >= ctx.limits.max_filters {
             return Err(ChainError::LimitExceeded(format!(
                 "too many filters: the limit is {}",
@@ -59,15 +68,27 @@ impl Filters {
             )));
         }
         let id = U256::from_be_bytes(B256::random().0) >> 128;
-        filters.insert(id, Filter { kind, polled: now });
+        let filter = Filter { kind: Mutex::new(kind), polled: Mutex::new(now) };
+        filters.insert(id, Arc::new(filter));
         Ok(id)
     }
 
-    fn take_changes(&self, ctx: &Context, id: U256) -> Result<Changes> {
+    /// A filter that has not expired. Nobody else waits while it is read.
+    fn poll(&self, ctx: &Context, id: U256) -> Result<Arc<Filter>> {
         let mut filters = self.filters.lock();
-        let filter = filters.get_mut(&id).ok_or_else(not_found)?;
-        filter.polled = Instant::now();
-        match &mut filter.kind {
+        let now = Instant::now();
+        let Some(filter) = filters.get(&id).filter(|f| f.is_fresh(ctx, now)).cloned() else {
+            filters.remove(&id);
+            return Err(not_found());
+        };
+        *filter.polled.lock() = now;
+        Ok(filter)
+    }
+
+    fn take_changes(&self, ctx: &Context, id: U256) -> Result<Changes> {
+        let filter = self.poll(ctx, id)?;
+        let mut kind = filter.kind.lock();
+        match &mut *kind {
             Kind::Blocks(events) => {
                 let mut hashes = Vec::new();
                 drain(events, |event| {
@@ -82,20 +103,21 @@ impl Filters {
                 drain(events, |hash| hashes.push(hash));
                 Ok(Changes::Hashes(hashes))
             }
-            Kind::Logs { filter, events, seen } => {
-                log_changes(ctx, filter, events, seen).map(Changes::Logs)
-            }
+            Kind::Logs(logs) => logs.changes(ctx).map(Changes::Logs),
         }
     }
 
-    fn log_filter(&self, id: U256) -> Result<LogFilter> {
-        let mut filters = self.filters.lock();
-        let filter = filters.get_mut(&id).ok_or_else(not_found)?;
-        filter.polled = Instant::now();
-        match &filter.kind {
-            Kind::Logs { filter, .. } => Ok((**filter).clone()),
+    fn log_filter(&self, ctx: &Context, id: U256) -> Result<LogFilter> {
+        match &*self.poll(ctx, id)?.kind.lock() {
+            Kind::Logs(logs) => Ok(logs.filter.clone()),
             Kind::Blocks(_) | Kind::Pending(_) => Err(not_found()),
         }
+    }
+}
+
+impl Filter {
+    fn is_fresh(&self, ctx: &Context, now: Instant) -> bool {
+        now.duration_since(*self.polled.lock()) < ctx.limits.filter_timeout
     }
 }
 
@@ -111,32 +133,45 @@ fn drain<T: Clone>(events: &mut Receiver<T>, mut each: impl FnMut(T)) -> bool {
     }
 }
 
-fn log_changes(
-    ctx: &Context,
-    filter: &LogFilter,
-    events: &mut Receiver<Arc<BlockEvent>>,
-    seen: &mut u64,
-) -> Result<Vec<Log>> {
-    let mut found = Vec::new();
-    let mut last = *seen;
-    let lost = drain(events, |event| match &*event {
-        BlockEvent::New { header, logs, .. } => {
-            last = header.number;
-            found.extend(logs.iter().filter(|log| filter.matches(log)).cloned());
+impl Logs {
+    fn changes(&mut self, ctx: &Context) -> Result<Vec<Log>> {
+        let (filter, mut found, mut last) = (&self.filter, Vec::new(), self.seen);
+        let lost = drain(&mut self.events, |event| match &*event {
+            BlockEvent::New { header, logs, .. } => {
+                last = header.number;
+                found.extend(logs.iter().filter(|log| filter.matches(log)).cloned());
+            }
+            BlockEvent::Removed { number, logs, .. } => {
+                last = number.saturating_sub(1);
+                found.extend(logs.iter().filter(|log| filter.matches(log)).cloned());
+            }
+        });
+        self.behind |= lost;
+        if self.behind {
+            return self.read_on(ctx);
         }
-        BlockEvent::Removed { number, logs, .. } => {
-            last = number.saturating_sub(1);
-            found.extend(logs.iter().filter(|log| filter.matches(log)).cloned());
-        }
-    });
-    if lost {
-        // Events were lost: read the blocks instead. A reorg in between shows only as its new blocks.
-        found.clear();
-        last = ctx.head()?;
-        logs::collect(ctx, filter, seen.saturating_add(1), last, &mut found)?;
+        self.seen = last;
+        Ok(found)
     }
-    *seen = last;
-    Ok(found)
+
+    /// Events were lost: reads the blocks instead, as many as one answer holds. A reorg in between shows only as its new blocks.
+    fn read_on(&mut self, ctx: &Context) -> Result<Vec<Log>> {
+        let head = ctx.head()?;
+        let (mut found, mut budget) = (Vec::new(), Budget::new(&ctx.limits));
+        let to = head.min(self.seen.saturating_add(ctx.limits.max_log_range));
+        while self.seen < to {
+            let number = self.seen + 1;
+            let logs = logs::of_block(ctx, &self.filter, number)?.unwrap_or_default();
+            // A block that alone is more than an answer holds is an answer of its own.
+            if !budget.takes(&logs) && !found.is_empty() {
+                return Ok(found);
+            }
+            found.extend(logs);
+            self.seen = number;
+        }
+        self.behind = self.seen < head;
+        Ok(found)
+    }
 }
 
 pub(crate) fn register(module: &mut Module) -> Registered {
@@ -144,7 +179,8 @@ pub(crate) fn register(module: &mut Module) -> Registered {
         let filter = args.req::<LogFilter>()?;
         filter.check()?;
         let events = ctx.chain.subscribe_blocks();
-        ctx.filters.insert(ctx, Kind::Logs { filter: Box::new(filter), events, seen: ctx.head()? })
+        let logs = Logs { filter, events, seen: ctx.head()?, behind: false };
+        ctx.filters.insert(ctx, Kind::Logs(Box::new(logs)))
     })?;
     quick(module, "eth_newBlockFilter", |ctx, _| {
         ctx.filters.insert(ctx, Kind::Blocks(ctx.chain.subscribe_blocks()))
@@ -156,7 +192,7 @@ pub(crate) fn register(module: &mut Module) -> Registered {
         ctx.filters.take_changes(ctx, args.req::<Quantity>()?.0)
     })?;
     heavy(module, "eth_getFilterLogs", |ctx, args| {
-        logs::get_logs(ctx, &ctx.filters.log_filter(args.req::<Quantity>()?.0)?)
+        logs::get_logs(ctx, &ctx.filters.log_filter(ctx, args.req::<Quantity>()?.0)?)
     })?;
     quick(module, "eth_uninstallFilter", |ctx, args| {
         Ok(ctx.filters.filters.lock().remove(&args.req::<Quantity>()?.0).is_some())

@@ -1,4 +1,4 @@
-//! Plain HTTP beside JSON-RPC on the same port: whatever a [`RestHandler`] answers to `GET`, and `GET /health`.
+//! Plain HTTP beside JSON-RPC on the same port: whatever a [`RestHandler`] answers to `GET`, and `GET /health` where none does.
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, StatusCode};
@@ -59,10 +59,9 @@ impl<S> RestService<S> {
             return None;
         }
         let path = request.uri().path();
-        if path == "/health" {
-            return Some(RestReply::json(200, &serde_json::json!({ "status": "ok" })));
-        }
-        self.handlers.iter().find_map(|h| h.get(path, request.uri().query()))
+        let answer = self.handlers.iter().find_map(|h| h.get(path, request.uri().query()));
+        let health = || RestReply::json(200, &serde_json::json!({ "status": "ok" }));
+        answer.or_else(|| (path == "/health").then(health))
     }
 }
 

@@ -4,12 +4,15 @@ use crate::chain::BlockRef;
 use crate::context::{Context, Module, Registered, heavy};
 use crate::error::{ChainError, Result};
 use crate::params::BlockArg;
+use crate::server::Limits;
 use crate::view::Log;
 use alloy_primitives::{Address, B256, Bloom, BloomInput};
 use serde::{Deserialize, Deserializer};
 
 /// Greatest number of addresses, or of alternatives for one topic, in a filter.
 const MAX_ALTERNATIVES: usize = 1024;
+/// Bytes of a log in JSON without its data, about.
+const LOG_JSON: usize = 800;
 
 /// One value or several.
 #[derive(Clone, Debug, Deserialize)]
@@ -102,14 +105,13 @@ impl LogFilter {
 /// The logs that match, in order of the chain.
 pub(crate) fn get_logs(ctx: &Context, filter: &LogFilter) -> Result<Vec<Log>> {
     filter.check()?;
-    let mut found = Vec::new();
     if let Some(hash) = filter.block_hash {
         let receipts = ctx
             .chain
             .receipts(BlockRef::Hash(hash))?
             .ok_or_else(|| ChainError::InvalidParams("unknown block".into()))?;
-        found.extend(receipts.into_iter().flat_map(|r| r.logs).filter(|log| filter.matches(log)));
-        return Ok(found);
+        let logs = receipts.into_iter().flat_map(|r| r.logs);
+        return Ok(logs.filter(|log| filter.matches(log)).collect());
     }
     let head = ctx.head()?;
     let bound = |arg: Option<BlockArg>| arg.map_or(Ok(head), |arg| ctx.number(arg));
@@ -117,19 +119,44 @@ pub(crate) fn get_logs(ctx: &Context, filter: &LogFilter) -> Result<Vec<Log>> {
     if from > to {
         return Err(ChainError::InvalidParams("invalid block range params".into()));
     }
-    let to = to.min(head);
-    collect(ctx, filter, from, to, &mut found)?;
-    Ok(found)
+    collect(ctx, filter, from, to.min(head))
 }
 
-/// Appends the matches of blocks `from..=to`.
-pub(crate) fn collect(
-    ctx: &Context,
-    filter: &LogFilter,
-    from: u64,
-    to: u64,
-    found: &mut Vec<Log>,
-) -> Result<()> {
+/// What one answer may still hold.
+pub(crate) struct Budget {
+    logs: usize,
+    bytes: usize,
+}
+
+impl Budget {
+    pub(crate) const fn new(limits: &Limits) -> Self {
+        // An answer is built as values before it is text, so it may not be much more than what is sent.
+        Self { logs: limits.max_log_results, bytes: limits.max_response_body as usize }
+    }
+
+    /// Counts logs in; false when they are too much.
+    pub(crate) fn takes(&mut self, logs: &[Log]) -> bool {
+        let bytes = logs.iter().map(|l| LOG_JSON + 2 * l.data.data.len()).sum();
+        let left = (self.logs.checked_sub(logs.len()), self.bytes.checked_sub(bytes));
+        let (Some(logs), Some(bytes)) = left else { return false };
+        (self.logs, self.bytes) = (logs, bytes);
+        true
+    }
+}
+
+/// The matches in a block; `None` if there is no such block.
+pub(crate) fn of_block(ctx: &Context, filter: &LogFilter, number: u64) -> Result<Option<Vec<Log>>> {
+    let Some(bloom) = ctx.chain.bloom(number)? else { return Ok(None) };
+    if !filter.may_match(&bloom) {
+        return Ok(Some(Vec::new()));
+    }
+    let receipts = ctx.chain.receipts(BlockRef::Number(number))?.unwrap_or_default();
+    let logs = receipts.into_iter().flat_map(|r| r.logs);
+    Ok(Some(logs.filter(|log| filter.matches(log)).collect()))
+}
+
+/// The matches of blocks `from..=to`.
+fn collect(ctx: &Context, filter: &LogFilter, from: u64, to: u64) -> Result<Vec<Log>> {
     let limits = &ctx.limits;
     if to.saturating_sub(from) >= limits.max_log_range {
         return Err(ChainError::LimitExceeded(format!(
@@ -137,22 +164,19 @@ pub(crate) fn collect(
             limits.max_log_range
         )));
     }
+    let (mut found, mut budget) = (Vec::new(), Budget::new(limits));
     for number in from..=to {
-        let Some(bloom) = ctx.chain.bloom(number)? else { break };
-        if !filter.may_match(&bloom) {
-            continue;
-        }
-        let receipts = ctx.chain.receipts(BlockRef::Number(number))?.unwrap_or_default();
-        found.extend(receipts.into_iter().flat_map(|r| r.logs).filter(|log| filter.matches(log)));
-        if found.len() > limits.max_log_results {
+        let Some(logs) = of_block(ctx, filter, number)? else { break };
+        if !budget.takes(&logs) {
             let message = format!(
-                "query returned more than {} results. Try with a smaller block range",
-                limits.max_log_results
+                "query returned more than {} results or {} bytes. Try with a smaller block range",
+                limits.max_log_results, limits.max_response_body
             );
             return Err(ChainError::LimitExceeded(message));
         }
+        found.extend(logs);
     }
-    Ok(())
+    Ok(found)
 }
 
 pub(crate) fn register(module: &mut Module) -> Registered {

@@ -386,7 +386,7 @@ pub(crate) fn register(m: &mut Module) -> Registered {
         let found = contract_creator(&*ctx.chain, args.req()?)?;
         Ok(found.map(|(hash, creator)| json!({ "hash": hash, "creator": creator })))
     })?;
-    quick(m, "erigon_getHeaderByNumber", |ctx, args| {
+    heavy(m, "erigon_getHeaderByNumber", |ctx, args| {
         let at = args.block()?;
         Ok(ctx.chain.block(ctx.resolve(at)?)?.map(|b| b.header.clone()))
     })

@@ -225,7 +225,7 @@ fn register_accounts(m: &mut Module) -> Registered {
     quick(m, "eth_accounts", |ctx, _| Ok(ctx.accounts.addresses()))?;
     quick(m, "eth_requestAccounts", |ctx, _| Ok(ctx.accounts.addresses()))?;
     quick(m, "personal_listAccounts", |ctx, _| Ok(ctx.accounts.addresses()))?;
-    quick(m, "eth_coinbase", |ctx, _| {
+    heavy(m, "eth_coinbase", |ctx, _| {
         let head = ctx.chain.named_block(NamedBlock::Latest)?.unwrap_or_default();
         Ok(ctx.chain.block(BlockRef::Number(head))?.map_or(Address::ZERO, |b| b.header.beneficiary))
     })?;
@@ -239,8 +239,8 @@ fn register_accounts(m: &mut Module) -> Registered {
         let (message, address) = (args.req::<Bytes>()?, args.req()?);
         sign_message(ctx, address, &message)
     })?;
-    quick(m, "eth_signTypedData_v4", sign_typed_data)?;
-    quick(m, "eth_signTypedData", sign_typed_data)
+    heavy(m, "eth_signTypedData_v4", sign_typed_data)?;
+    heavy(m, "eth_signTypedData", sign_typed_data)
 }
 
 pub(crate) fn register(m: &mut Module) -> Registered {

@@ -19,7 +19,7 @@ use alloy_consensus::{
     TxType, Typed2718,
 };
 use alloy_primitives::{
-    Address, B256, Bloom, Bytes, LogData, Signature, TxKind, U256, address, b256,
+    Address, B256, Bloom, Bytes, LogData, Signature, TxKind, U256, address, b256, map::B256Map,
 };
 use alloy_rpc_types::simulate::{SimBlock, SimulatePayload};
 use alloy_rpc_types::state::{AccountOverride, StateOverride};
@@ -37,6 +37,8 @@ use std::ops::ControlFlow;
 const MAX_BLOCKS: u64 = 256;
 /// Most calls of a simulation.
 const MAX_CALLS: usize = 1_000;
+/// Most entries of state (accounts and slots) that calls hand to those after them, counted once for each call.
+const MAX_HANDED_OVER: usize = 4_000_000;
 /// Who emits the logs of `traceTransfers`.
 const TRANSFER_EMITTER: Address = address!("eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee");
 /// `Transfer(address,address,uint256)`.
@@ -252,6 +254,8 @@ struct Simulation<'a> {
     /// Gas that the whole simulation may still use.
     gas_left: u64,
     blocks: u64,
+    /// Entries of state that further calls may be handed.
+    handing_left: usize,
 }
 
 impl Simulation<'_> {
@@ -385,6 +389,21 @@ impl Simulation<'_> {
         Ok(tx)
     }
 
+    /// The state that a call starts from, on top of the base block's. Each call gets its own copy.
+    fn hand_over(&mut self) -> Result<StateOverride> {
+        let slots = |o: &AccountOverride| {
+            let of = |s: &Option<_>| s.as_ref().map_or(0, B256Map::len);
+            1 + of(&o.state) + of(&o.state_diff)
+        };
+        let entries = self.state.values().map(slots).sum();
+        let left = self.handing_left.checked_sub(entries);
+        self.handing_left = left.ok_or_else(|| {
+            let message = "the simulation's calls hand over too much state; simulate fewer at once";
+            ChainError::LimitExceeded(message.into())
+        })?;
+        Ok(self.state.clone())
+    }
+
     /// Runs one call.
     fn call(&mut self, request: Request, block: &BlockOverrides, open: &mut Open) -> Result<()> {
         let WithOtherFields { inner, other } = request;
@@ -405,7 +424,7 @@ impl Simulation<'_> {
             request: tx,
             other,
             block: self.base,
-            state_overrides: Some(self.state.clone()),
+            state_overrides: Some(self.hand_over()?),
             block_overrides: Some(Box::new(environment)),
             purpose: CallPurpose::Call,
         };
@@ -544,6 +563,7 @@ fn simulate(ctx: &Context, args: &mut Args<'_>) -> Result<Vec<SimulatedBlock>> {
         full: payload.return_full_transactions,
         gas_left: ctx.limits.call_gas_cap,
         blocks: 0,
+        handing_left: MAX_HANDED_OVER,
     };
     let mut out = Vec::with_capacity(blocks.len());
     for block in blocks {

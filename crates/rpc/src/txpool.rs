@@ -1,6 +1,6 @@
 //! `txpool_content`, `txpool_contentFrom`, `txpool_inspect`, `txpool_status`.
 
-use crate::context::{Module, Registered, quick};
+use crate::context::{Module, Registered, heavy};
 use crate::view::{Hex, Transaction};
 use alloy_primitives::Address;
 use serde::Serialize;
@@ -31,20 +31,20 @@ fn summary(tx: Transaction) -> String {
 }
 
 pub(crate) fn register(m: &mut Module) -> Registered {
-    quick(m, "txpool_content", |ctx, _| {
+    heavy(m, "txpool_content", |ctx, _| {
         let pool = ctx.chain.pool()?;
         Ok(both(group(pool.pending, |tx| tx), group(pool.queued, |tx| tx)))
     })?;
-    quick(m, "txpool_contentFrom", |ctx, args| {
+    heavy(m, "txpool_contentFrom", |ctx, args| {
         let (from, pool) = (args.req::<Address>()?, ctx.chain.pool()?);
         let of = |txs| group(txs, |tx| tx).remove(&from).unwrap_or_default();
         Ok(both(of(pool.pending), of(pool.queued)))
     })?;
-    quick(m, "txpool_inspect", |ctx, _| {
+    heavy(m, "txpool_inspect", |ctx, _| {
         let pool = ctx.chain.pool()?;
         Ok(both(group(pool.pending, summary), group(pool.queued, summary)))
     })?;
-    quick(m, "txpool_status", |ctx, _| {
+    heavy(m, "txpool_status", |ctx, _| {
         let pool = ctx.chain.pool()?;
         Ok(both(Hex(pool.pending.len()), Hex(pool.queued.len())))
     })

@@ -515,11 +515,11 @@ fn register_batches(m: &mut Module) -> Registered {
     quick(m, "zks_getL1BatchDetails", |ctx, args| ctx.zk()?.batch_details(args.u64()?))?;
     quick(m, "zks_getBlockDetails", |ctx, args| ctx.zk()?.block_details(args.u64()?))?;
     quick(m, "zks_getTransactionDetails", |ctx, args| ctx.zk()?.transaction_details(args.req()?))?;
-    quick(m, "zks_getRawBlockTransactions", |ctx, args| {
+    heavy(m, "zks_getRawBlockTransactions", |ctx, args| {
         ctx.zk()?.raw_block_transactions(args.u64()?)
     })?;
     quick(m, "zks_getBlockMetadataByNumber", |ctx, args| ctx.zk()?.block_metadata(args.u64()?))?;
-    quick(m, "zks_getBytecodeByHash", |ctx, args| {
+    heavy(m, "zks_getBytecodeByHash", |ctx, args| {
         // zksync-ethers reads an array of numbers.
         Ok(ctx.zk()?.bytecode_by_hash(args.req()?)?.map(|code| code.to_vec()))
     })?;
