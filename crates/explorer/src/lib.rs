@@ -8,6 +8,7 @@
 //! | [`decode`], [`trace`] | calls, events, failures and call trees in words |
 //! | [`l1`] | looks at L1 |
 //! | `api` | the HTTP server: pages, JSON, server-sent events, the portal |
+//! | `listen` | bounds on connections |
 //! | `assets/` | the pages: plain HTML, CSS and JavaScript modules, part of the binary |
 
 mod api;
@@ -17,6 +18,7 @@ pub mod error;
 pub mod follow;
 pub mod index;
 pub mod l1;
+mod listen;
 pub mod source;
 pub mod trace;
 
@@ -46,6 +48,10 @@ pub const INDEX_FILE: &str = "explorer.redb";
 const WORKERS: usize = 16;
 /// Traces and looks at tokens that run at once: they leave the machine to the sequencer.
 const EXECUTIONS: usize = 2;
+/// Open connections of browsers, those that listen for events included.
+const CONNECTIONS: usize = 1_024;
+/// Longest that a connection stays without reading or writing. Listeners hear something every 15 s.
+const IDLE: Duration = Duration::from_secs(120);
 /// Longest wait for L1 to say which verifier it has.
 const L1_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -145,6 +151,7 @@ impl Explorer {
         });
         let live = api::Live::start(app.clone(), stopped);
         let router = api::router(app, live);
+        let listener = listen::Bounded::new(listener, CONNECTIONS, IDLE);
         let server = tokio::spawn(async move {
             if let Err(e) = axum::serve(listener, router).await {
                 tracing::error!(error = %e, "the explorer's server ended");
