@@ -1,6 +1,6 @@
 //! The node's storage as settlement, the watcher and an in-process attester see it.
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use alloy_primitives::{B256, Bytes};
 use cairn_primitives::{StoredBatchInfo, priority::PriorityTx};
@@ -40,7 +40,13 @@ impl BatchSource for NodeBatches {
         }))
     }
 
-    fn record(&self, number: u64, step: Step, tx: L1Tx) -> Result<(), SourceError> {
+    fn record(
+        &self,
+        batches: RangeInclusive<u64>,
+        step: Step,
+        tx: L1Tx,
+    ) -> Result<(), SourceError> {
+        let (first, last) = batches.into_inner();
         let tx = cairn_storage::L1Tx {
             hash: tx.hash,
             block: tx.block,
@@ -48,9 +54,9 @@ impl BatchSource for NodeBatches {
             gas_used: tx.gas_used,
         };
         match step {
-            Step::Committed => self.0.record_committed(number, number, tx)?,
-            Step::Proven => self.0.record_proven(number, number, tx)?,
-            Step::Executed => self.0.record_executed(number, number, tx)?,
+            Step::Committed => self.0.record_committed(first, last, tx)?,
+            Step::Proven => self.0.record_proven(first, last, tx)?,
+            Step::Executed => self.0.record_executed(first, last, tx)?,
         }
         Ok(())
     }

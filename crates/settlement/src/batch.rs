@@ -1,6 +1,6 @@
 //! What settlement needs of a sealed batch, and where it gets it from.
 
-use std::{error::Error as StdError, sync::Arc};
+use std::{error::Error as StdError, ops::RangeInclusive, sync::Arc};
 
 use alloy_primitives::{B256, Bytes, FixedBytes};
 use cairn_primitives::{
@@ -62,8 +62,13 @@ pub trait BatchSource: Send + Sync + 'static {
     fn stored(&self, number: u64) -> Result<Option<StoredBatchInfo>, SourceError>;
     /// A sealed batch with its data.
     fn sealed(&self, number: u64) -> Result<Option<SealedBatch>, SourceError>;
-    /// Remembers the L1 transaction by which a batch took a step. Called again with the same values after a crash.
-    fn record(&self, number: u64, step: Step, l1_tx: L1Tx) -> Result<(), SourceError>;
+    /// Remembers the L1 transaction by which batches took a step, all of them at once. Called again with the same values after a crash.
+    fn record(
+        &self,
+        batches: RangeInclusive<u64>,
+        step: Step,
+        l1_tx: L1Tx,
+    ) -> Result<(), SourceError>;
 }
 
 /// Shared batch source.

@@ -1,7 +1,7 @@
 //! Drives batches over L1: commit, prove, execute. It keeps no state of its own: each round starts from L1's counters, so it goes on after a crash
 //! between any two steps.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use alloy_eips::{BlockNumberOrTag, eip7594::BlobTransactionSidecarVariant};
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -404,14 +404,14 @@ impl Settler {
 
     fn record(
         &self,
-        range: std::ops::RangeInclusive<u64>,
+        batches: RangeInclusive<u64>,
         step: Step,
         tx: L1Tx,
     ) -> Result<(), SettlementError> {
-        for number in range {
-            self.batches.record(number, step, tx).map_err(SettlementError::Source)?;
+        if batches.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        self.batches.record(batches, step, tx).map_err(SettlementError::Source)
     }
 
     fn stored_range(

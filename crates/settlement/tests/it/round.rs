@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
+    ops::RangeInclusive,
     sync::Arc,
     time::Duration,
 };
@@ -57,8 +58,13 @@ impl BatchSource for Batches {
         Ok(self.sealed.get(number as usize - 1).cloned())
     }
 
-    fn record(&self, number: u64, step: Step, tx: L1Tx) -> Result<(), SourceError> {
-        self.steps.lock().push((number, step, tx));
+    fn record(
+        &self,
+        batches: RangeInclusive<u64>,
+        step: Step,
+        tx: L1Tx,
+    ) -> Result<(), SourceError> {
+        self.steps.lock().extend(batches.map(|number| (number, step, tx)));
         Ok(())
     }
 }
