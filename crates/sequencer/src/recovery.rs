@@ -1,6 +1,8 @@
 //! The start, which is the recovery: the pool from the log of accepted transactions, batches from the blocks that no batch holds.
 
+use std::io;
 use std::ops::RangeInclusive;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::sync_channel;
@@ -66,7 +68,7 @@ pub(crate) fn start(
     reload_pool(&shared, entries)?;
     let backlog = shared.storage.batch_heads().last_sealed_block + 1..=head.header.number;
     let (sender, batcher) = batcher::queue(shared.clone(), backlog, caught_up_sender)?;
-    let sealing = thread::Builder::new().name("batcher".into()).spawn(move || batcher.run())?;
+    let sealing = spawn("batcher", &shared, move || batcher.run())?;
     let now = Instant::now();
     let builder = Builder {
         shared: shared.clone(),
@@ -78,9 +80,23 @@ pub(crate) fn start(
         last_block_txs: 0,
         last_sweep: now,
     };
-    let building = thread::Builder::new().name("builder".into()).spawn(move || builder.run())?;
+    let building = spawn("builder", &shared, move || builder.run())?;
     shared.wake();
     Ok((shared, vec![building, sealing]))
+}
+
+/// A thread whose panic stops the sequencer, as an error of it would.
+fn spawn(
+    name: &str,
+    shared: &Arc<Shared>,
+    run: impl FnOnce() + Send + 'static,
+) -> io::Result<thread::JoinHandle<()>> {
+    let (shared, panicked) = (shared.clone(), format!("the {name} panicked"));
+    thread::Builder::new().name(name.into()).spawn(move || {
+        if catch_unwind(AssertUnwindSafe(run)).is_err() {
+            shared.halt(&SequencerError::Stopped(panicked));
+        }
+    })
 }
 
 /// Puts what the log holds and no block does back into the pool.
