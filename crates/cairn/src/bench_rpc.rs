@@ -34,6 +34,8 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 const SENDERS: usize = 8;
 /// Longest wait for the last receipt.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// What a transaction offers at least, in wei: a flood must not outrun its own fees on a chain whose base fee rises with it.
+const MAX_FEE: u128 = 100_000_000_000;
 
 /// What is sent.
 #[derive(Debug, Clone, Copy)]
@@ -163,7 +165,7 @@ impl Target {
                 .with_from(key.address())
                 .with_nonce(nonce)
                 .with_chain_id(self.rpc.chain_id())
-                .with_max_fee_per_gas(fees.max_fee_per_gas * 4)
+                .with_max_fee_per_gas(fees.max_fee_per_gas.max(MAX_FEE))
                 .with_max_priority_fee_per_gas(fees.max_priority_fee_per_gas);
             // Every sender pays the same two, so that no new account is made each time.
             let to = Address::repeat_byte(0x77);
