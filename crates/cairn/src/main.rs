@@ -33,6 +33,7 @@ mod recover;
 mod report;
 mod roles;
 mod source;
+mod supervisor;
 mod verifier;
 mod witnesses;
 
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let quiet = cli.json() || matches!(cli.command, cli::Command::Demo(_));
     start_logging(if quiet { "warn" } else { "info" });
+    raise_descriptor_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(r) => r,
         Err(e) => {
@@ -71,4 +73,16 @@ fn start_logging(default: &str) {
         EnvFilter::new(format!("warn,cairn={default},cairn_settlement={default},cairn_sequencer={default},cairn_l1_dev={default},cairn_explorer={default}"))
     });
     fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}
+
+/// Every connection and database file is a descriptor, and many systems give 256 or 1,024 unless they are asked for more.
+fn raise_descriptor_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: plain system calls on a value of ours; on failure the limit stays what it was.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+        }
+    }
 }

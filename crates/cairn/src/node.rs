@@ -15,7 +15,7 @@ use alloy_primitives::{Address, B256, U256};
 use cairn_explorer::Explorer;
 use cairn_l1_dev::L1Dev;
 use cairn_primitives::{ChainConfig, FeeParams, address};
-use cairn_rpc::{DevAccounts, RpcHandle, RpcServer, zks::BridgeContracts};
+use cairn_rpc::{DevAccounts, RestHandler, RestReply, RpcHandle, RpcServer, zks::BridgeContracts};
 use cairn_sequencer::{BridgeInfo, L2Rpc, Sequencer, SequencerConfig};
 use cairn_settlement::{
     attester::{AttestError, AttestationPool, Attester},
@@ -28,10 +28,8 @@ use cairn_settlement::{
     watcher::{WatchError, Watcher},
 };
 use cairn_storage::Storage;
-use parking_lot::Mutex;
 use serde_json::json;
 use thiserror::Error;
-use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
     attester::{Desk, re_execute},
@@ -48,6 +46,7 @@ use crate::{
     prover_role::{self, ProverError},
     roles::{interrupted, l1_config},
     source::{LocalAttestation, NodeAttestations, NodeBatches, NodePriority},
+    supervisor::{Health, RoleError, Roles},
     verifier, witnesses,
 };
 
@@ -61,6 +60,8 @@ const RICH_DEPOSIT: u128 = 1_000_000_000_000_000_000_000;
 const L1_GAS_PRICE: u64 = 1_000_000_000;
 /// Pause between two looks at L1 when it is on this machine.
 const POLL: Duration = Duration::from_millis(100);
+/// Pause between two reminders of what is down.
+const REMINDER: Duration = Duration::from_secs(60);
 /// Longest wait for the development accounts' deposits.
 const DEPOSIT_PATIENCE: Duration = Duration::from_secs(120);
 /// Delay of the timelock that owns the contracts in development.
@@ -145,7 +146,7 @@ pub enum NodeError {
         /// Its key's digest.
         key: B256,
     },
-    /// A role ended.
+    /// A role is down.
     #[error("{0}")]
     Stopped(String),
 }
@@ -231,9 +232,7 @@ pub struct Node {
     sequencer: Sequencer,
     rpc: RpcHandle,
     explorer: Option<Explorer>,
-    stop: watch::Sender<bool>,
-    roles: JoinSet<()>,
-    failure: Arc<Mutex<Option<String>>>,
+    roles: Roles,
 }
 
 impl Node {
@@ -259,20 +258,10 @@ impl Node {
         let pool = attestation_pool(&keys, &network, &storage);
         let chain_id = network.config.chain_id;
         let desk = pool.as_ref().map(|p| Desk::new(storage.clone(), p.clone(), chain_id));
-        let (rpc, explorer) = serve(&config, &keys, &network, &sequencer, &l1, desk).await?;
-        let (stop, _) = watch::channel(false);
-        let mut node = Self {
-            network,
-            keys,
-            l1_url,
-            embedded_l1,
-            sequencer,
-            rpc,
-            explorer,
-            stop,
-            roles: JoinSet::new(),
-            failure: Arc::default(),
-        };
+        let roles = Roles::default();
+        let page = HealthPage { roles: roles.health().clone(), sequencer: sequencer.clone() };
+        let (rpc, explorer) = serve(&config, &keys, &network, page, &l1, desk).await?;
+        let mut node = Self { network, keys, l1_url, embedded_l1, sequencer, rpc, explorer, roles };
         node.start_roles(&config, l1, storage, pool);
         if config.fund_accounts {
             node.fund_accounts().await?;
@@ -333,32 +322,29 @@ impl Node {
         self.explorer.as_ref().map(Explorer::url)
     }
 
-    /// Fails when a role ended on an error.
+    /// Fails when a role is down or the sequencer has stopped.
     ///
     /// # Errors
-    /// [`NodeError::Stopped`] with the role's words.
+    /// [`NodeError::Stopped`] with their words.
     pub fn check(&self) -> Result<(), NodeError> {
-        match &*self.failure.lock() {
-            Some(words) => Err(NodeError::Stopped(words.clone())),
-            None => Ok(()),
-        }
+        health(self.roles.health(), &self.sequencer).map_err(NodeError::Stopped)
     }
 
     /// Stops everything in order.
     ///
     /// # Errors
-    /// [`NodeError::Stopped`] when a role had ended before.
+    /// [`NodeError::Stopped`] when a role was down.
     pub async fn stop(mut self) -> Result<(), NodeError> {
-        self.stop.send_replace(true);
+        let outcome = self.check();
         self.rpc.stop();
         self.explorer = None;
-        while self.roles.join_next().await.is_some() {}
+        self.roles.stop().await;
         let sequencer = self.sequencer.clone();
         let _ = tokio::task::spawn_blocking(move || sequencer.stop()).await;
         if let Some((_, server)) = &self.embedded_l1 {
             server.stop();
         }
-        self.check()
+        outcome
     }
 
     fn start_roles(
@@ -368,57 +354,56 @@ impl Node {
         storage: Storage,
         pool: Option<Arc<AttestationPool>>,
     ) {
-        let chain = &self.network.chain;
-        let (verifiers, l1_chain_id) = (chain.verifiers, l1.chain_id());
-        let stop = || self.stop.subscribe();
-
-        let sink = NodePriority { sequencer: self.sequencer.clone(), created_at: chain.created_at };
-        let confirmations =
-            confirmations::depth(config.confirmations, config.l1_url.is_some(), l1_chain_id);
-        let watcher = Watcher::new(l1.clone(), chain.address, sink, confirmations, POLL);
-        let wallet = L1Wallet::new(l1, self.keys.operator.clone()).sole();
-        let batches = Arc::new(NodeBatches(storage.clone()));
-        let proofs = finality::proofs(verifiers, storage.clone(), &config.data_dir, pool.clone());
-        let settler = Settler::new(wallet, chain.address, batches, proofs, POLL);
-        let (a, b, c, d) = (stop(), stop(), stop(), stop());
-        self.role("the L1 watcher", async move { watcher.run(a).await.map_err(NodeError::from) });
-        if let (Some(pool), Some(contract)) = (pool, verifiers.attesters) {
-            let first = storage.batch_heads().proven + 1;
-            let local = LocalAttestation { storage: storage.clone(), pool };
+        self.start_watcher(config, &l1);
+        let verifiers = self.network.chain.verifiers;
+        if let (Some(pool), Some(contract)) = (pool.clone(), verifiers.attesters) {
+            let (storage, l1_chain_id) = (storage.clone(), l1.chain_id());
             let signer = self.keys.attester.clone();
-            let attester = Attester::new(local, signer, l1_chain_id, contract, re_execute(), POLL);
-            self.role("the attester", async move {
-                attester.run(first, b).await.map_err(NodeError::from)
+            self.roles.start("the attester", move |stop| {
+                let first = storage.batch_heads().proven + 1;
+                let local = LocalAttestation { storage: storage.clone(), pool: pool.clone() };
+                let signer = signer.clone();
+                let attester =
+                    Attester::new(local, signer, l1_chain_id, contract, re_execute(), POLL);
+                async move { attester.run(first, stop).await.map_err(NodeError::from) }
             });
         }
-        if verifiers.kind.needs_proof() {
-            let (data_dir, range) = (config.data_dir.clone(), finality::max_range(verifiers.kind));
-            self.role("the prover", async move {
-                prover_role::run(storage, data_dir, range, d).await.map_err(NodeError::from)
+        let prove = verifiers.kind.needs_proof();
+        if prove {
+            let (storage, data_dir) = (storage.clone(), config.data_dir.clone());
+            let range = finality::max_range(verifiers.kind);
+            self.roles.start("the prover", move |stop| {
+                let run = prover_role::run(storage.clone(), data_dir.clone(), range, stop);
+                async move { run.await.map_err(NodeError::from) }
             });
         }
         if !config.keep_witnesses {
-            let (storage, prove, stop) =
-                (self.storage().clone(), verifiers.kind.needs_proof(), self.stop.subscribe());
-            self.role("the store's upkeep", async move {
-                witnesses::run(storage, prove, stop).await.map_err(NodeError::from)
+            let storage = storage.clone();
+            self.roles.start("the store's upkeep", move |stop| {
+                let run = witnesses::run(storage.clone(), prove, stop);
+                async move { run.await.map_err(NodeError::from) }
             });
         }
-        self.role("settlement", async move { settler.run(c).await.map_err(NodeError::from) });
+        let chain = self.network.chain.address;
+        let operator = self.keys.operator.clone();
+        let proofs = finality::proofs(verifiers, storage.clone(), &config.data_dir, pool);
+        let batches = Arc::new(NodeBatches(storage));
+        self.roles.start("settlement", move |stop| {
+            let wallet = L1Wallet::new(l1.clone(), operator.clone()).sole();
+            let settler = Settler::new(wallet, chain, batches.clone(), proofs.clone(), POLL);
+            async move { settler.run(stop).await.map_err(NodeError::from) }
+        });
     }
 
-    /// Runs a role; what ends it on an error is kept for [`Self::check`] and logged.
-    fn role<F>(&mut self, name: &'static str, run: F)
-    where
-        F: Future<Output = Result<(), NodeError>> + std::marker::Send + 'static,
-    {
-        let failure = self.failure.clone();
-        self.roles.spawn(async move {
-            if let Err(e) = run.await {
-                let words = format!("{name} stopped: {e}");
-                tracing::error!("{words}");
-                failure.lock().get_or_insert(words);
-            }
+    fn start_watcher(&mut self, config: &NodeConfig, l1: &L1) {
+        let (l1, sequencer) = (l1.clone(), self.sequencer.clone());
+        let (chain, created_at) = (self.network.chain.address, self.network.chain.created_at);
+        let confirmations =
+            confirmations::depth(config.confirmations, config.l1_url.is_some(), l1.chain_id());
+        self.roles.start("the L1 watcher", move |stop| {
+            let sink = NodePriority { sequencer: sequencer.clone(), created_at };
+            let watcher = Watcher::new(l1.clone(), chain, sink, confirmations, POLL);
+            async move { watcher.run(stop).await.map_err(NodeError::from) }
         });
     }
 
@@ -449,6 +434,46 @@ impl Node {
             l2.wait_receipt(deposit.l2_tx, DEPOSIT_PATIENCE).await?;
         }
         Ok(())
+    }
+}
+
+impl RoleError for NodeError {
+    /// What a proof, a witness or an attestation says of a batch does not change by asking again; all else may be L1's, a disk's or an admin's matter and pass.
+    fn needs_a_person(&self) -> bool {
+        matches!(
+            self,
+            Self::Settlement(SettlementError::ProofRefused { .. })
+                | Self::Attest(AttestError::Invalid { .. } | AttestError::Mismatch { .. })
+                | Self::Prover(
+                    ProverError::Unprovable { .. }
+                        | ProverError::Invalid { .. }
+                        | ProverError::OtherBatch(_)
+                )
+        )
+    }
+}
+
+/// Fails when a role is down or the sequencer has stopped.
+fn health(roles: &Health, sequencer: &Sequencer) -> Result<(), String> {
+    let halted = sequencer.status().halted.map(|why| format!("the sequencer stopped: {why}"));
+    let words: Vec<_> = halted.into_iter().chain(roles.check().err()).collect();
+    if words.is_empty() { Ok(()) } else { Err(words.join("; ")) }
+}
+
+/// `GET /health` of the rollup's port.
+struct HealthPage {
+    roles: Health,
+    sequencer: Sequencer,
+}
+
+impl RestHandler for HealthPage {
+    fn get(&self, path: &str, _query: Option<&str>) -> Option<RestReply> {
+        let (status, answer) = match health(&self.roles, &self.sequencer) {
+            _ if path != "/health" => return None,
+            Ok(()) => (200, json!({ "status": "ok" })),
+            Err(why) => (503, json!({ "status": "down", "why": why })),
+        };
+        Some(RestReply::json(status, &answer))
     }
 }
 
@@ -601,11 +626,12 @@ async fn serve(
     config: &NodeConfig,
     keys: &DevKeys,
     network: &Network,
-    sequencer: &Sequencer,
+    health: HealthPage,
     l1: &L1,
     desk: Option<Desk>,
 ) -> Result<(RpcHandle, Option<Explorer>), NodeError> {
     let e = &network.ecosystem;
+    let sequencer = health.sequencer.clone();
     let bridge = BridgeInfo {
         l1_chain_id: e.l1_chain_id,
         bridgehub: e.bridgehub,
@@ -629,9 +655,11 @@ async fn serve(
     };
     let chain = Arc::new(L2Rpc::new(sequencer.clone(), bridge));
     let accounts = DevAccounts::from_signers(keys.rich.clone());
-    let index = explorer::index(config, &chain, sequencer)?;
-    let mut server =
-        RpcServer::new(chain.clone()).with_zk(chain.clone()).with_dev(chain.clone(), accounts);
+    let index = explorer::index(config, &chain, &sequencer)?;
+    let mut server = RpcServer::new(chain.clone())
+        .with_zk(chain.clone())
+        .with_dev(chain.clone(), accounts)
+        .with_rest(Arc::new(health));
     if let Some(desk) = desk {
         server = server.with_attestations(Arc::new(desk));
     }
@@ -652,12 +680,25 @@ pub async fn up(args: UpArgs) -> Result<ExitCode, Box<dyn Error>> {
     let started = std::time::Instant::now();
     let node = Node::start(NodeConfig::up(&args)).await?;
     announce(&node, args.json, started.elapsed());
-    interrupted().await;
+    tokio::select! {
+        () = interrupted() => {}
+        () = remind(&node) => {}
+    }
     if !args.json {
         say!("\nstopping; start again with the same --data-dir to go on");
     }
     node.stop().await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says again and again what is down, for as long as it is.
+async fn remind(node: &Node) {
+    loop {
+        tokio::time::sleep(REMINDER).await;
+        if let Err(why) = node.check() {
+            tracing::error!("{why}");
+        }
+    }
 }
 
 fn announce(node: &Node, as_json: bool, took: Duration) {
