@@ -9,11 +9,10 @@ pub fn run() -> Outcome {
     let contracts = root().join("contracts");
     setup::npm_packages(&contracts)?;
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
-    let mut anvil =
-        Command::new(contracts.join("node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"))
-            .args(["--port", &port, "--block-time", "1", "--mixed-mining"])
-            .args(["--slots-in-an-epoch", "1", "--silent"])
-            .spawn()?;
+    let mut anvil = Command::new(setup::foundry(&contracts, "anvil")?)
+        .args(["--port", &port, "--block-time", "1", "--mixed-mining"])
+        .args(["--slots-in-an-epoch", "1", "--silent"])
+        .spawn()?;
     // The demo itself tries again while the port is not open yet.
     let url = format!("http://127.0.0.1:{port}");
     let output = Command::new(binary()?).args(["demo", "--json", "--l1", &url]).output();

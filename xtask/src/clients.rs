@@ -173,7 +173,7 @@ impl Matrix {
     /// The whole demo with Foundry's anvil as L1, finalized by attesters: proofs take minutes and are another test's.
     fn demo_on_anvil(&self) -> Outcome {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
-        let anvil = self.here.join("node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil");
+        let anvil = setup::foundry(&self.here, "anvil")?;
         let mut anvil = Command::new(anvil)
             .args(["--port", &port, "--block-time", "1", "--mixed-mining"])
             .args(["--slots-in-an-epoch", "1", "--silent"])

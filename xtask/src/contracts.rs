@@ -53,7 +53,7 @@ fn install() -> Result<(), Box<dyn Error>> {
 fn forge_test<S: AsRef<str>>(dir: &Path, args: &[S]) -> Result<(), Box<dyn Error>> {
     let compiler = dir.join("forge-solc.cjs");
     call(
-        Command::new("node_modules/.bin/forge")
+        Command::new(setup::foundry(dir, "forge")?)
             .args(["test", "--offline", "--use"])
             .arg(compiler)
             .args(args.iter().map(AsRef::as_ref))

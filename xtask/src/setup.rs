@@ -38,6 +38,25 @@ pub fn npm_packages(dir: &Path) -> Result<(), Box<dyn Error>> {
     quietly(Command::new("npm").args(install).current_dir(dir))
 }
 
+/// A program of Foundry's npm packages below `dir`: the binary itself. (`node_modules/.bin` has npm's wrapper, which ends with success whatever the program
+/// ended with.)
+///
+/// # Errors
+/// When npm has installed none for this platform.
+pub fn foundry(dir: &Path, tool: &str) -> Result<PathBuf, Box<dyn Error>> {
+    let packages = dir.join("node_modules/@foundry-rs");
+    let binary = Path::new("bin").join(format!("{tool}{}", std::env::consts::EXE_SUFFIX));
+    for package in std::fs::read_dir(&packages)? {
+        let package = package?;
+        let found = package.path().join(&binary);
+        let name = package.file_name();
+        if name.to_string_lossy().starts_with(&format!("{tool}-")) && found.exists() {
+            return Ok(found);
+        }
+    }
+    Err(format!("npm has put no `{tool}` of this platform below {}", packages.display()).into())
+}
+
 /// A virtual environment in `dir` with these packages, made once; gives its interpreter.
 pub fn python_packages(dir: &Path, packages: &[&str]) -> Result<PathBuf, Box<dyn Error>> {
     let (python, ready) = (dir.join("bin/python"), dir.join("ready"));
