@@ -1,7 +1,8 @@
-//! `cargo xtask contracts build|check|test`: the Solidity side.
+//! `cargo xtask contracts build|check|test|snapshot`: the Solidity side.
 //!
 //! The compiled artifacts are committed, so only someone who changes `contracts/src` needs Node. `build` writes them, `check` fails when they are not
-//! what the sources compile to, `test` runs the Foundry tests. Further arguments of `test` go to `forge test`.
+//! what the sources compile to, `test` runs the Foundry tests and compares the gas that they measure with what is committed. Further arguments of `test` go to
+//! `forge test`. `snapshot` runs them and commits to what they measure.
 
 use std::{
     error::Error,
@@ -9,9 +10,10 @@ use std::{
     process::Command,
 };
 
-use crate::setup;
+use crate::{setup, snapshots};
 
-const USAGE: &str = "usage: cargo xtask contracts build | check | test [forge test arguments]";
+const USAGE: &str =
+    "usage: cargo xtask contracts build | check | test [forge test arguments] | snapshot";
 
 /// Runs one of the commands above.
 ///
@@ -35,7 +37,13 @@ pub fn run<S: AsRef<str>>(args: &[S]) -> Result<(), Box<dyn Error>> {
         }
         Some("test") => {
             install()?;
-            forge_test(&dir, &args[1..])
+            forge_test(&dir, &args[1..])?;
+            snapshots::compare(&dir, args.len() == 1)
+        }
+        Some("snapshot") => {
+            install()?;
+            forge_test(&dir, &[] as &[&str])?;
+            snapshots::renew(&dir)
         }
         _ => Err(USAGE.into()),
     }
@@ -52,6 +60,7 @@ fn install() -> Result<(), Box<dyn Error>> {
 
 fn forge_test<S: AsRef<str>>(dir: &Path, args: &[S]) -> Result<(), Box<dyn Error>> {
     let compiler = dir.join("forge-solc.cjs");
+    snapshots::clear(dir)?;
     call(
         Command::new(setup::foundry(dir, "forge")?)
             .args(["test", "--offline", "--use"])

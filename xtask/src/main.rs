@@ -7,6 +7,7 @@ mod contracts;
 mod fuzz;
 mod guest;
 mod setup;
+mod snapshots;
 mod statetests;
 
 use std::{
@@ -26,7 +27,8 @@ const HELP: &str = "cargo xtask <task>
   browser [--built] [--shots DIR]   the explorer and portal in a headless browser against the real binary
   fuzz [seconds]     every fuzz target for a short while (CI: all but the one over proofs, 3 seconds each)
   statetests [cases [seed]]    random state tests on both chains against Ethereum's executable specification
-  contracts build|check|test   Solidity: artifacts from sources, compare with what is committed, Foundry tests
+  contracts build|check|test   Solidity: artifacts from sources, compare with what is committed, Foundry tests and their gas
+  contracts snapshot           write the gas that the Foundry tests measure to contracts/snapshots
   guest build|check  the guest programs: build reproducibly, compare with what is committed
 ";
 
