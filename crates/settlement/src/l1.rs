@@ -22,10 +22,14 @@ use crate::revert::describe_revert;
 const READ_TRIES: u32 = 5;
 /// Longest wait for one answer.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
-/// Fee rises of a transaction that is not mined, each by an eighth and a half more than nodes ask for a replacement.
+/// Fee rises over what an earlier run left in L1's pool.
 const MAX_FEE_BUMPS: u32 = 8;
-/// Wait for a transaction before its fee is raised.
-const BUMP_AFTER: Duration = Duration::from_secs(30);
+/// Wait for a transaction before its fees are compared with what L1 asks.
+const LOOK_AFTER: Duration = Duration::from_secs(30);
+/// Wait for a transaction whose fees are enough before they are raised all the same.
+const RAISE_AFTER: Duration = Duration::from_secs(150);
+/// Highest tip that is raised further, in wei for a unit of gas.
+const MAX_TIP: u128 = 100_000_000_000;
 /// How long the receipt of a used nonce is looked for.
 const LAST_LOOK: Duration = Duration::from_secs(2);
 /// Most gas of one transaction (EIP-7825).
@@ -93,6 +97,14 @@ pub enum L1Error {
         /// The node's words.
         reason: String,
     },
+    /// Another kind of transaction of the same account waits in L1's pool: blobs and others exclude each other there.
+    #[error("L1 does not take {what} yet: {reason}")]
+    Barred {
+        /// Which action.
+        what: String,
+        /// The node's words.
+        reason: String,
+    },
     /// A key or signature problem.
     #[error("cannot sign: {0}")]
     Sign(String),
@@ -101,7 +113,13 @@ pub enum L1Error {
 impl L1Error {
     /// True when the same request may go through later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::NotMined { .. } | Self::Nonsense { .. })
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::NotMined { .. }
+                | Self::Nonsense { .. }
+                | Self::Barred { .. }
+        )
     }
 }
 
@@ -213,7 +231,26 @@ impl L1 {
 
     /// Calls a view function on the newest state.
     pub async fn call<C: SolCall>(&self, to: Address, call: C) -> Result<C::Return, L1Error> {
-        let out = self.call_raw(C::SIGNATURE, to, call.abi_encode().into()).await?;
+        self.call_in(to, call, BlockId::latest()).await
+    }
+
+    /// Calls a view function on the state after a block, so that several calls see one state.
+    pub async fn call_at<C: SolCall>(
+        &self,
+        to: Address,
+        call: C,
+        block: u64,
+    ) -> Result<C::Return, L1Error> {
+        self.call_in(to, call, BlockId::number(block)).await
+    }
+
+    async fn call_in<C: SolCall>(
+        &self,
+        to: Address,
+        call: C,
+        block: BlockId,
+    ) -> Result<C::Return, L1Error> {
+        let out = self.call_raw(C::SIGNATURE, to, call.abi_encode().into(), block).await?;
         C::abi_decode_returns(&out).map_err(|e| L1Error::Nonsense {
             what: C::SIGNATURE,
             detail: format!("{e} (from {to})"),
@@ -225,11 +262,12 @@ impl L1 {
         what: &'static str,
         to: Address,
         data: Bytes,
+        block: BlockId,
     ) -> Result<Bytes, L1Error> {
         let request = TransactionRequest::default().to(to).input(TransactionInput::both(data));
         self.read(what, |p| {
             let request = request.clone();
-            async move { p.call(request).block(BlockId::latest()).await }
+            async move { p.call(request).block(block).await }
         })
         .await
     }
@@ -312,8 +350,8 @@ impl Send {
 pub struct L1Wallet {
     l1: L1,
     signer: PrivateKeySigner,
-    /// Held while a transaction is being sent, so that nonces are taken in turn.
-    turn: Mutex<()>,
+    /// Held while a transaction is being sent, so that nonces are taken in turn; in it what was last offered for which nonce.
+    turn: Mutex<Option<Offer>>,
     /// Longest wait for a transaction, fee raises included.
     patience: Duration,
     /// Nobody else sends by this key: what waits in L1's pool was left by an earlier run.
@@ -323,7 +361,7 @@ pub struct L1Wallet {
 impl L1Wallet {
     /// A wallet of `signer`.
     pub fn new(l1: L1, signer: PrivateKeySigner) -> Self {
-        Self { l1, signer, turn: Mutex::new(()), patience: Duration::from_secs(300), sole: false }
+        Self { l1, signer, turn: Mutex::default(), patience: Duration::from_secs(300), sole: false }
     }
 
     /// The only one that sends by its key. A transaction that an earlier run left in L1's pool is replaced by the next one: behind it nothing would be mined while
@@ -342,26 +380,35 @@ impl L1Wallet {
         &self.l1
     }
 
-    /// Sends, waits until it is mined, raises the fee when that takes long.
+    /// Sends, waits until it is mined, raises the fee when it is too low or that takes long.
     ///
     /// # Errors
     /// [`L1Error::Reverted`] from the estimate or from the mined transaction, [`L1Error::Unfunded`], [`L1Error::NotMined`], or what reading L1 gives.
     pub async fn send(&self, send: Send) -> Result<TransactionReceipt, L1Error> {
-        let _turn = self.turn.lock().await;
+        let mut last = self.turn.lock().await;
         let mut request = self.prepare(&send).await?;
+        if let Some(offer) = last.filter(|offer| Some(offer.nonce) == request.nonce) {
+            offer.outbid(&mut request);
+        }
         let started = Instant::now();
         let mut hashes = vec![self.submit_first(&send.what, &mut request).await?];
-        for bump in 0..=MAX_FEE_BUMPS {
-            if let Some(receipt) = self.wait(&hashes, BUMP_AFTER).await? {
+        *last = Some(Offer::of(&request));
+        let mut offered = started;
+        while started.elapsed() < self.patience {
+            if let Some(receipt) = self.wait(&hashes, LOOK_AFTER).await? {
                 return self.settled(&send, receipt).await;
             }
-            if bump == MAX_FEE_BUMPS || started.elapsed() > self.patience {
-                break;
+            let waited = offered.elapsed();
+            if !may_raise(&request) || (waited < RAISE_AFTER && self.is_enough(&request).await) {
+                continue;
             }
             raise_fees(&mut request);
-            tracing::warn!(what = send.what, bump, "not mined yet, raising its fee");
+            tracing::warn!(what = send.what, "not mined yet, raising its fee");
             match self.submit(&send.what, &request).await {
-                Ok(hash) => hashes.push(hash),
+                Ok(hash) => {
+                    hashes.push(hash);
+                    (*last, offered) = (Some(Offer::of(&request)), Instant::now());
+                }
                 // An attempt was mined in between, or what an earlier run sent.
                 Err(L1Error::Nonsense { detail, .. }) if detail.contains("nonce too low") => {
                     if let Some(receipt) = self.wait(&hashes, LAST_LOOK).await? {
@@ -377,6 +424,22 @@ impl L1Wallet {
             seconds: started.elapsed().as_secs(),
             hash: *hashes.last().unwrap_or(&B256::ZERO),
         })
+    }
+
+    /// Whether the offer covers what L1 asks now. Who does not know waits.
+    async fn is_enough(&self, request: &TransactionRequest) -> bool {
+        let latest =
+            |p: DynProvider| async move { p.get_block_by_number(BlockNumberOrTag::Latest).await };
+        let Ok(Some(head)) = self.l1.read("eth_getBlockByNumber", latest).await else {
+            return true;
+        };
+        let base_fee = u128::from(head.header.base_fee_per_gas.unwrap_or_default());
+        if request.max_fee_per_gas.is_some_and(|cap| cap < base_fee) {
+            return false;
+        }
+        let Some(cap) = request.max_fee_per_blob_gas else { return true };
+        let ask = |p: DynProvider| async move { p.get_blob_base_fee().await };
+        self.l1.read("eth_blobBaseFee", ask).await.is_ok_and(|fee| cap >= fee)
     }
 
     async fn prepare(&self, send: &Send) -> Result<TransactionRequest, L1Error> {
@@ -460,7 +523,7 @@ impl L1Wallet {
         for _ in 0..MAX_FEE_BUMPS {
             match self.submit(what, request).await {
                 Err(L1Error::Nonsense { detail, .. })
-                    if self.sole && detail.contains("underpriced") =>
+                    if self.sole && detail.contains("underpriced") && may_raise(request) =>
                 {
                     tracing::warn!(
                         what,
@@ -494,6 +557,9 @@ impl L1Wallet {
                 if detail.contains("already known") || detail.contains("already imported") =>
             {
                 Ok(hash)
+            }
+            Err(L1Error::Nonsense { detail, .. }) if detail.contains("already reserved") => {
+                Err(L1Error::Barred { what: what.to_owned(), reason: detail })
             }
             Err(e) => Err(self.about(what, e)),
         }
@@ -566,6 +632,45 @@ fn with_margin(estimate: u64) -> u64 {
     estimate.saturating_add(estimate / 4).min(MAX_TX_GAS.max(estimate))
 }
 
+/// What was offered for a nonce. Whatever is sent with that nonce again has to offer more.
+#[derive(Debug, Clone, Copy)]
+struct Offer {
+    nonce: u64,
+    max_fee: u128,
+    tip: u128,
+    blob_fee: u128,
+}
+
+impl Offer {
+    fn of(request: &TransactionRequest) -> Self {
+        Self {
+            nonce: request.nonce.unwrap_or_default(),
+            max_fee: request.max_fee_per_gas.unwrap_or_default(),
+            tip: request.max_priority_fee_per_gas.unwrap_or_default(),
+            blob_fee: request.max_fee_per_blob_gas.unwrap_or_default(),
+        }
+    }
+
+    fn outbid(self, request: &mut TransactionRequest) {
+        let mut raised = request.clone();
+        raised.max_fee_per_gas = Some(self.max_fee);
+        raised.max_priority_fee_per_gas = Some(self.tip);
+        raised.max_fee_per_blob_gas = request.max_fee_per_blob_gas.map(|_| self.blob_fee);
+        raise_fees(&mut raised);
+        let higher = |a: Option<u128>, b: Option<u128>| a.max(b);
+        request.max_fee_per_gas = higher(request.max_fee_per_gas, raised.max_fee_per_gas);
+        request.max_priority_fee_per_gas =
+            higher(request.max_priority_fee_per_gas, raised.max_priority_fee_per_gas);
+        request.max_fee_per_blob_gas =
+            higher(request.max_fee_per_blob_gas, raised.max_fee_per_blob_gas);
+    }
+}
+
+/// The tip is paid, whatever the caps are: it does not rise without end.
+fn may_raise(request: &TransactionRequest) -> bool {
+    request.max_priority_fee_per_gas.is_none_or(|tip| tip < MAX_TIP)
+}
+
 /// Raises every fee field by a quarter (blob fees double, as nodes ask for a blob replacement).
 fn raise_fees(request: &mut TransactionRequest) {
     let up = |v: u128| v.saturating_add(v / 4).saturating_add(1);
@@ -583,6 +688,31 @@ fn raise_fees(request: &mut TransactionRequest) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_replaces_an_offer_is_more_than_it_in_every_field() {
+        let fees = |cap, tip, blob| {
+            let mut request = TransactionRequest::default().with_nonce(7);
+            request.max_fee_per_gas = Some(cap);
+            request.max_priority_fee_per_gas = Some(tip);
+            request.max_fee_per_blob_gas = blob;
+            request
+        };
+        let shown = |r: &TransactionRequest| {
+            (r.max_fee_per_gas, r.max_priority_fee_per_gas, r.max_fee_per_blob_gas)
+        };
+        let last = Offer::of(&fees(1_000, 100, None));
+        // L1 asks for more by now, but for the tip.
+        let mut request = fees(9_000, 100, None);
+        last.outbid(&mut request);
+        assert_eq!(shown(&request), (Some(9_000), Some(126), None));
+        let last = Offer::of(&fees(1_000, 100, Some(50)));
+        let mut request = fees(1_500, 300, Some(60));
+        request.sidecar = Some(BlobTransactionSidecarVariant::Eip7594(Default::default()));
+        last.outbid(&mut request);
+        assert_eq!(shown(&request), (Some(2_000), Some(300), Some(100)));
+        assert!(may_raise(&request) && !may_raise(&fees(1, MAX_TIP, None)));
+    }
 
     #[test]
     fn gas_limits_stay_within_the_cap_of_a_transaction() {
