@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use alloy_primitives::{B256, Bytes};
 use cairn_aggregator::MAX_BATCHES;
+use cairn_storage::{Storage, StorageError};
 use thiserror::Error;
+
+use crate::files::{self, FileError};
 
 /// How every file begins.
 const MAGIC: &[u8; 8] = b"CAIRNFIN";
@@ -68,6 +71,41 @@ impl FinalFile {
 /// The file of the final proof of batches `first..=last` of a node.
 pub fn path(data_dir: &Path, first: u64, last: u64) -> PathBuf {
     data_dir.join("prover").join(format!("final-{first}-{last}.proof"))
+}
+
+/// Why final proofs that are there cannot be read.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// What the batches claim.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// The final proof of the most batches from `first` on and up to `furthest`, with its last batch. A file that is damaged, or of other batches than these, counts as
+/// none: the prover makes it again.
+///
+/// # Errors
+/// [`LoadError`].
+pub fn longest(
+    data_dir: &Path,
+    storage: &Storage,
+    first: u64,
+    furthest: u64,
+) -> Result<Option<(u64, FinalFile)>, LoadError> {
+    for last in (first..=furthest.min(first + MAX_BATCHES as u64 - 1)).rev() {
+        let path = path(data_dir, first, last);
+        let Some(bytes) = files::read_if_there(&path, MAX_BYTES)? else { continue };
+        let claims: Result<Vec<_>, _> =
+            (first..=last).map(|n| storage.batch_info(n).map(|info| info.publicInput)).collect();
+        let claims = claims?;
+        if let Some(file) = FinalFile::decode(&bytes).ok().filter(|f| f.public_inputs == claims) {
+            return Ok(Some((last, file)));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -18,10 +18,7 @@ use cairn_settlement::{
 use cairn_storage::Storage;
 use serde_json::json;
 
-use crate::{
-    files,
-    final_file::{self, FinalFile},
-};
+use crate::final_file;
 
 /// The proofs of a node whose batches are verified by `verifiers`.
 pub fn proofs(
@@ -52,26 +49,11 @@ struct ValidityProofs {
 
 impl ProofSource for ValidityProofs {
     fn proof(&self, first: u64, last: u64) -> Result<Option<RangeProof>, SourceError> {
-        let longest = last.min(first + MAX_BATCHES as u64 - 1);
-        for last in (first..=longest).rev() {
-            let path = final_file::path(&self.data_dir, first, last);
-            let Some(bytes) = files::read_if_there(&path, final_file::MAX_BYTES)? else { continue };
-            let file = FinalFile::decode(&bytes).map_err(|e| damaged(&path, &e.to_string()))?;
-            if file.public_inputs != public_inputs(&self.storage, first, last)? {
-                return Err(damaged(&path, "it is of other batches"));
-            }
-            return Ok(Some(RangeProof { first, last, proof: file.proof }));
-        }
-        Ok(None)
+        let found = final_file::longest(&self.data_dir, &self.storage, first, last)?;
+        Ok(found.map(|(last, file)| RangeProof { first, last, proof: file.proof }))
     }
 
     fn refused(&self, _proof: &RangeProof, _reason: &str) {}
-}
-
-fn damaged(path: &Path, why: &str) -> SourceError {
-    let shown = path.display();
-    format!("{shown}: {why}; settlement has stopped. Keep the file for whoever looks into it, and remove it: the prover makes it again")
-        .into()
 }
 
 fn public_inputs(storage: &Storage, first: u64, last: u64) -> Result<Vec<B256>, SourceError> {

@@ -8,7 +8,7 @@
 //! | `batch-N/` | proofs of shards as they are made | all of them are |
 //! | `batch-N.shards` | the proofs of all shards, verified | the batch is joined |
 //! | `batch-N.joining/` | steps of joining | the batch is joined |
-//! | `batch-N.joined` | the batch's one proof | its final proof is made |
+//! | `batch-N.joined` | the batch's one proof | the batch is settled: until then L1 may want it in another range |
 //! | `final-A-B.proof` | the final proof of batches A to B ([`crate::final_file`]) | for good |
 
 use std::{
@@ -36,7 +36,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::{
     files::{self, FileError},
-    final_file::{self, FinalFile},
+    final_file::{self, FinalFile, LoadError},
     guest::{self, GuestError},
 };
 
@@ -44,6 +44,8 @@ use crate::{
 const NICENESS: i32 = 10;
 /// Largest proof of a batch that is read back.
 const MAX_JOINED_BYTES: u64 = 64 << 20;
+/// Pause between two looks for something to do.
+const PAUSE: Duration = Duration::from_millis(250);
 /// Longest wait for a step under way when the node stops; what it has not finished by then is made again.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -104,6 +106,9 @@ pub enum ProverError {
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A final proof that is there cannot be read.
+    #[error(transparent)]
+    Final(#[from] LoadError),
     /// The threads cannot be started.
     #[error("the prover's threads: {0}")]
     Threads(String),
@@ -248,53 +253,57 @@ impl Worker {
     }
 
     fn run(mut self) -> Result<(), ProverError> {
-        let mut at = self.standing();
+        let mut cleared = 0;
         while !self.stopped() {
-            at.sealed = self.storage.batch_heads().sealed;
-            match at.next(self.max_range) {
-                Some(Task::Shards(n)) => {
-                    if self.prove(n)? {
-                        at.proven = n;
-                    }
+            // L1 may want a proof from another batch on than before: it reverted some, or somebody else proved some. So nothing of this is remembered.
+            match self.standing()?.next(self.max_range) {
+                Some(Task::Shards(n)) => self.prove(n)?,
+                Some(Task::Join(n)) => self.join(n)?,
+                Some(Task::Finish(a, b)) => self.finish(a, b)?,
+                None => {
+                    self.clear(&mut cleared)?;
+                    std::thread::sleep(PAUSE);
                 }
-                Some(Task::Join(n)) => {
-                    self.join(n)?;
-                    at.joined = n;
-                }
-                Some(Task::Finish(a, b)) => {
-                    self.finish(a, b)?;
-                    at.finished = b;
-                }
-                None => std::thread::sleep(Duration::from_millis(100)),
             }
         }
         Ok(())
     }
 
-    /// Reads off the files how far an earlier run came. What L1 has verified needs nothing more.
-    fn standing(&self) -> Standing {
+    /// Reads off the files how far it is. What L1 has verified needs nothing more.
+    fn standing(&self) -> Result<Standing, ProverError> {
         let heads = self.storage.batch_heads();
         let mut finished = heads.proven;
-        while let Some(last) = self.final_after(finished) {
+        while let Some(last) = self.final_after(finished)? {
             finished = last;
         }
         let mut joined = finished;
-        while self.joined_path(joined + 1).exists() {
+        while joined < heads.sealed && self.joined_path(joined + 1).exists() {
             joined += 1;
         }
         let mut proven = joined;
-        while self.shards_path(proven + 1).exists() {
+        while proven < heads.sealed && self.shards_path(proven + 1).exists() {
             proven += 1;
         }
-        Standing { sealed: heads.sealed, proven, joined, finished }
+        Ok(Standing { sealed: heads.sealed, proven, joined, finished })
     }
 
     /// The last batch of the final proof that begins after batch `before`, if it is made.
-    fn final_after(&self, before: u64) -> Option<u64> {
-        let first = before + 1;
-        (first..first + self.max_range)
-            .rev()
-            .find(|last| final_file::path(&self.data_dir, first, *last).exists())
+    fn final_after(&self, before: u64) -> Result<Option<u64>, ProverError> {
+        let sealed = self.storage.batch_heads().sealed;
+        let (first, furthest) = (before + 1, sealed.min(before + self.max_range));
+        let found = final_file::longest(&self.data_dir, &self.storage, first, furthest)?;
+        Ok(found.map(|(last, _)| last))
+    }
+
+    /// Removes what is kept of batches for the case that L1 wants a proof of other ranges: of those that are settled it does not.
+    fn clear(&self, cleared: &mut u64) -> Result<(), ProverError> {
+        let settled = self.storage.settled(*cleared)?;
+        for number in *cleared + 1..=settled {
+            remove(&self.joined_path(number))?;
+            remove(&self.shards_path(number))?;
+        }
+        *cleared = settled;
+        Ok(())
     }
 
     fn record(&self, number: u64) -> Result<ProvingRecord, ProverError> {
@@ -302,9 +311,13 @@ impl Worker {
         Ok(ProvingRecord { program_id: guest::program_id(), failure: None, ..record })
     }
 
-    /// Proves a batch's shards; false when it was told to stop before the end.
-    fn prove(&mut self, number: u64) -> Result<bool, ProverError> {
+    /// Proves a batch's shards, unless it is told to stop before the end.
+    fn prove(&mut self, number: u64) -> Result<(), ProverError> {
         let Some(witness) = self.storage.batch_witness(number)? else {
+            if number <= self.storage.batch_heads().proven {
+                // Somebody else proved it meanwhile.
+                return Ok(());
+            }
             return Err(self.unprovable(number, "its witness was dropped")?);
         };
         let started = Instant::now();
@@ -344,7 +357,7 @@ impl Worker {
         let progress = job.progress();
         if progress.done < progress.total {
             self.key = Some(job.into_key());
-            return Ok(false);
+            return Ok(());
         }
         let base_bytes = self.keep_shards(number, &job)?;
         self.storage.set_proving(number, &ProvingRecord { base_bytes, ..now(&progress) })?;
@@ -357,7 +370,7 @@ impl Worker {
             seconds = started.elapsed().as_secs(),
             "shards proven"
         );
-        Ok(true)
+        Ok(())
     }
 
     /// Puts the shards' proofs together, verifies them, and keeps them; their size.
@@ -379,7 +392,7 @@ impl Worker {
         let path = self.shards_path(number);
         let bytes = files::read(&path, MAX_PROOF_BYTES as u64)?;
         let Ok(proof) = verify::decode::<ExecutionProof>(&bytes, MAX_PROOF_BYTES) else {
-            return Err(ProverError::OtherBatch(path));
+            return make_again(&path);
         };
         drop(bytes);
         let started = Instant::now();
@@ -425,7 +438,7 @@ impl Worker {
         for number in first..=last {
             let path = self.joined_path(number);
             let bytes = files::read(&path, MAX_JOINED_BYTES)?;
-            let proof = BatchProof::decode(&bytes).map_err(aggregate)?;
+            let Ok(proof) = BatchProof::decode(&bytes) else { return make_again(&path) };
             if proof.public_input() != self.storage.batch_info(number)?.publicInput {
                 return Err(ProverError::OtherBatch(path));
             }
@@ -450,9 +463,6 @@ impl Worker {
         // Settlement takes what is there: last of all.
         write_whole(&path, &file.encode())
             .map_err(|error| ProverError::Work { number: first, error })?;
-        for number in first..=last {
-            remove(&self.joined_path(number))?;
-        }
         tracing::info!(first, last, bytes, seconds = started.elapsed().as_secs(), "proof for L1");
         Ok(())
     }
@@ -470,6 +480,12 @@ impl Worker {
         self.storage.set_proving(number, &record)?;
         Ok(ProverError::Unprovable { number, why: why.to_owned() })
     }
+}
+
+/// A damaged file of ours is in the way of nothing: what it held is made again.
+fn make_again(path: &Path) -> Result<(), ProverError> {
+    tracing::warn!(path = %path.display(), "damaged; it is removed and made again");
+    remove(path)
 }
 
 fn remove(path: &Path) -> Result<(), ProverError> {

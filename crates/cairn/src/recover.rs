@@ -349,7 +349,9 @@ impl Recovery {
 
     /// Makes the directory one that a node starts from.
     fn finish(&mut self, executed: u64) -> Outcome<()> {
-        self.storage.restore_settlement(executed)?;
+        // All of them are proven. Their transactions on L1 are found again by whoever settles.
+        let last = self.storage.batch_heads().sealed;
+        self.storage.follow_settlement(last, last, executed)?;
         let tree = self.storage.tree()?;
         let mut leaves = Vec::new();
         for index in 0..self.last.leafCount {

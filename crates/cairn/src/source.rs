@@ -7,7 +7,7 @@ use cairn_primitives::{StoredBatchInfo, priority::PriorityTx};
 use cairn_sequencer::Sequencer;
 use cairn_settlement::{
     attester::{AttestationPool, AttestationStore, AttesterNode},
-    batch::{BatchSource, L1Tx, SealedBatch, SourceError, Step},
+    batch::{BatchSource, Counters, L1Tx, SealedBatch, SourceError, Step},
     watcher::PrioritySink,
 };
 use cairn_storage::Storage;
@@ -38,6 +38,10 @@ impl BatchSource for NodeBatches {
             claims: record.blob_claims,
             commitments: record.blob_commitments,
         }))
+    }
+
+    fn follow(&self, on_l1: Counters) -> Result<bool, SourceError> {
+        Ok(self.0.follow_settlement(on_l1.committed, on_l1.proven, on_l1.executed)?)
     }
 
     fn record(
@@ -104,6 +108,10 @@ impl PrioritySink for NodePriority {
 
     fn accept(&self, operations: Vec<PriorityTx>, cursor: u64) -> Result<(), SourceError> {
         Ok(self.sequencer.submit_priority_ops(operations, cursor)?)
+    }
+
+    fn caught_up(&self) {
+        self.sequencer.saw_l1();
     }
 
     fn rewind(&self) -> Result<(), SourceError> {

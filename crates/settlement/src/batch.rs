@@ -62,6 +62,8 @@ pub trait BatchSource: Send + Sync + 'static {
     fn stored(&self, number: u64) -> Result<Option<StoredBatchInfo>, SourceError>;
     /// A sealed batch with its data.
     fn sealed(&self, number: u64) -> Result<Option<SealedBatch>, SourceError>;
+    /// Takes every batch to where L1 says it is, up or down. True when one is further than was known, so that its transactions may be missing.
+    fn follow(&self, on_l1: Counters) -> Result<bool, SourceError>;
     /// Remembers the L1 transaction by which batches took a step, all of them at once. Called again with the same values after a crash.
     fn record(
         &self,
@@ -69,6 +71,17 @@ pub trait BatchSource: Send + Sync + 'static {
         step: Step,
         l1_tx: L1Tx,
     ) -> Result<(), SourceError>;
+}
+
+/// How far L1 has taken the chain's batches: each is the number of the last one that is at least that far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Batches committed on L1.
+    pub committed: u64,
+    /// Batches proven on L1.
+    pub proven: u64,
+    /// Batches executed on L1.
+    pub executed: u64,
 }
 
 /// Shared batch source.

@@ -1,18 +1,28 @@
 //! Drives batches over L1: commit, prove, execute. It keeps no state of its own: each round starts from L1's counters, so it goes on after a crash
 //! between any two steps.
 
-use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{
+    ops::RangeInclusive,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use alloy_eips::{BlockNumberOrTag, eip7594::BlobTransactionSidecarVariant};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rpc_types::{Log, TransactionReceipt};
 use alloy_sol_types::SolEvent;
 use cairn_primitives::{StoredBatchInfo, da::DaMode};
+use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::{
-    batch::{L1Tx, ProofSource, RangeProof, SealedBatch, SharedBatches, SourceError, Step},
+    batch::{
+        Counters, L1Tx, ProofSource, RangeProof, SealedBatch, SharedBatches, SourceError, Step,
+    },
     bindings::{self, CommitBatchInfo, ZKChain},
     blobs::{self, BlobsError},
     l1::{L1Error, L1Wallet, Send},
@@ -25,6 +35,8 @@ const MAX_BATCHES_PER_TX: u64 = 16;
 const MAX_REFUSALS: u32 = 60;
 /// Most blocks looked through for the transaction by which a batch took a step.
 const HISTORY_WINDOW: u64 = 50_000;
+/// Longest that L1 may show older blocks than before and be taken for a node that lags. After that it has reorganised, or was taken back by its owner.
+const LAG_PATIENCE: Duration = Duration::from_secs(30);
 /// L1 blocks that one query of logs covers.
 const HISTORY_STEP: u64 = 1_000;
 
@@ -79,25 +91,17 @@ pub enum SettlementError {
     NotValidator(Address),
 }
 
-/// Where settlement stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Batches committed on L1.
-    pub committed: u64,
-    /// Batches proven on L1.
-    pub proven: u64,
-    /// Batches executed on L1.
-    pub executed: u64,
-}
-
 /// Sends batches to L1.
 pub struct Settler {
     wallet: L1Wallet,
     chain: Address,
     batches: SharedBatches,
     proofs: Arc<dyn ProofSource>,
-    progress: watch::Sender<Progress>,
     poll: Duration,
+    /// Newest L1 block that was seen, and since when L1 shows only older ones.
+    seen: Mutex<(u64, Option<Instant>)>,
+    /// The transactions of all steps that L1 has taken are recorded, as far as they can be found.
+    filled: AtomicBool,
 }
 
 impl Settler {
@@ -109,13 +113,8 @@ impl Settler {
         proofs: Arc<dyn ProofSource>,
         poll: Duration,
     ) -> Self {
-        let (progress, _) = watch::channel(Progress::default());
-        Self { wallet, chain, batches, proofs, progress, poll }
-    }
-
-    /// Progress as it is made.
-    pub fn progress(&self) -> watch::Receiver<Progress> {
-        self.progress.subscribe()
+        let (seen, filled) = (Mutex::default(), AtomicBool::new(false));
+        Self { wallet, chain, batches, proofs, poll, seen, filled }
     }
 
     /// Runs until it is told to stop or cannot go on. Transient errors of L1 are tried again, with a growing pause of at most half a minute.
@@ -125,9 +124,14 @@ impl Settler {
     pub async fn run(&self, mut stop: watch::Receiver<bool>) -> Result<(), SettlementError> {
         self.check_role().await?;
         let mut pause = self.poll;
-        let (mut refusals, mut filled) = (0, false);
+        let mut refusals = 0;
         while !*stop.borrow() {
-            pause = match self.step(&mut filled).await {
+            // Cut off anywhere: the next run starts from L1's counters again.
+            let outcome = tokio::select! {
+                outcome = self.round() => outcome,
+                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            };
+            pause = match outcome {
                 Ok(did) => {
                     refusals = 0;
                     if did { Duration::ZERO } else { self.poll }
@@ -155,15 +159,6 @@ impl Settler {
         Ok(())
     }
 
-    /// A round, after what earlier runs left unrecorded.
-    async fn step(&self, filled: &mut bool) -> Result<bool, SettlementError> {
-        if !*filled {
-            self.backfill().await?;
-            *filled = true;
-        }
-        self.round().await
-    }
-
     async fn check_role(&self) -> Result<(), SettlementError> {
         let account = self.wallet.address();
         match self.wallet.l1().call(self.chain, ZKChain::isValidatorCall { account }).await {
@@ -180,40 +175,65 @@ impl Settler {
     /// See [`SettlementError`].
     pub async fn round(&self) -> Result<bool, SettlementError> {
         let before = self.counters().await?;
-        self.progress.send_replace(before);
         let newest = self.batches.newest().map_err(SettlementError::Source)?;
         if before.committed > newest {
             return Err(SettlementError::Behind { on_l1: before.committed, ours: newest });
         }
         self.check_agreement(before.committed).await?;
-        let executed = self.execute(before).await?;
-        let proven = self.prove(before).await?;
+        self.follow(before).await?;
+        let executed = unless_barred(self.execute(before).await)?;
+        let proven = unless_barred(self.prove(before).await)?;
         let committed = self.commit(before, newest).await?;
-        let did = executed || proven || committed;
-        if did {
-            self.progress.send_replace(self.counters().await?);
-        }
-        Ok(did)
+        Ok(executed || proven || committed)
     }
 
-    async fn counters(&self) -> Result<Progress, SettlementError> {
-        let l1 = self.wallet.l1();
-        let committed = l1.call(self.chain, ZKChain::getTotalBatchesCommittedCall {}).await?;
-        let proven = l1.call(self.chain, ZKChain::getTotalBatchesVerifiedCall {}).await?;
-        let executed = l1.call(self.chain, ZKChain::getTotalBatchesExecutedCall {}).await?;
+    /// Our batches are where L1 has them, whoever took them there or back. Transactions that are not known yet are looked for.
+    async fn follow(&self, on_l1: Counters) -> Result<(), SettlementError> {
+        if self.batches.follow(on_l1).map_err(SettlementError::Source)? {
+            self.filled.store(false, Ordering::Relaxed);
+        }
+        if !self.filled.load(Ordering::Relaxed) {
+            self.backfill(on_l1).await?;
+            self.filled.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The newest block. One that is older than what L1 showed before comes from a node that lags, until that has lasted for long.
+    async fn head(&self) -> Result<u64, SettlementError> {
+        let head = self.wallet.l1().block_number().await?;
+        let mut seen = self.seen.lock();
+        let (newest, older_since) = *seen;
+        if head < newest {
+            let since = older_since.unwrap_or_else(Instant::now);
+            if since.elapsed() < LAG_PATIENCE {
+                seen.1 = Some(since);
+                let detail = format!("{head} after {newest}");
+                return Err(L1Error::Nonsense { what: "eth_blockNumber", detail }.into());
+            }
+        }
+        *seen = (head, None);
+        Ok(head)
+    }
+
+    async fn counters(&self) -> Result<Counters, SettlementError> {
+        let (l1, chain, at) = (self.wallet.l1(), self.chain, self.head().await?);
+        let committed = l1.call_at(chain, ZKChain::getTotalBatchesCommittedCall {}, at).await?;
+        let proven = l1.call_at(chain, ZKChain::getTotalBatchesVerifiedCall {}, at).await?;
+        let executed = l1.call_at(chain, ZKChain::getTotalBatchesExecutedCall {}, at).await?;
         let narrow = |v: U256| {
             u64::try_from(v).map_err(|_| L1Error::Nonsense {
                 what: "batch counters",
                 detail: format!("{v} batches"),
             })
         };
-        let p = Progress {
+        let p = Counters {
             committed: narrow(committed)?,
             proven: narrow(proven)?,
             executed: narrow(executed)?,
         };
         if p.executed > p.proven || p.proven > p.committed {
-            // The three calls may straddle a block; the next round sees one state.
+            // Another block of that number answered in between.
             return Err(
                 L1Error::Nonsense { what: "batch counters", detail: format!("{p:?}") }.into()
             );
@@ -237,7 +257,7 @@ impl Settler {
         Ok(())
     }
 
-    async fn commit(&self, at: Progress, newest: u64) -> Result<bool, SettlementError> {
+    async fn commit(&self, at: Counters, newest: u64) -> Result<bool, SettlementError> {
         if at.committed == newest {
             return Ok(false);
         }
@@ -286,7 +306,7 @@ impl Settler {
         Ok((group, None))
     }
 
-    async fn prove(&self, at: Progress) -> Result<bool, SettlementError> {
+    async fn prove(&self, at: Counters) -> Result<bool, SettlementError> {
         if at.proven == at.committed {
             return Ok(false);
         }
@@ -326,7 +346,7 @@ impl Settler {
         SettlementError::ProofRefused { first: proof.first, last: proof.last, reason }
     }
 
-    async fn execute(&self, at: Progress) -> Result<bool, SettlementError> {
+    async fn execute(&self, at: Counters) -> Result<bool, SettlementError> {
         if at.executed == at.proven {
             return Ok(false);
         }
@@ -341,27 +361,24 @@ impl Settler {
         Ok(true)
     }
 
-    /// Finds the L1 transactions of steps that were sent before a crash and never recorded.
-    ///
-    /// # Errors
-    /// See [`SettlementError`].
-    pub async fn backfill(&self) -> Result<(), SettlementError> {
-        let newest = self.batches.newest().map_err(SettlementError::Source)?;
+    /// Finds the L1 transactions of the steps that L1 has taken. What was reverted has such transactions too: only steps that count are recorded, and the newest
+    /// transaction of each is the one that counts.
+    async fn backfill(&self, on_l1: Counters) -> Result<(), SettlementError> {
         let steps = [
-            (ZKChain::BlockCommit::SIGNATURE_HASH, Step::Committed),
-            (ZKChain::BlockExecution::SIGNATURE_HASH, Step::Executed),
+            (ZKChain::BlockCommit::SIGNATURE_HASH, Step::Committed, on_l1.committed),
+            (ZKChain::BlockExecution::SIGNATURE_HASH, Step::Executed, on_l1.executed),
         ];
-        for (topic, step) in steps {
+        for (topic, step, furthest) in steps {
             for log in self.history(topic).await? {
                 let number = topic_number(&log, 1);
-                if (1..=newest).contains(&number) {
+                if (1..=furthest).contains(&number) {
                     self.record(number..=number, step, self.l1_tx_of(&log).await?)?;
                 }
             }
         }
         let topic = ZKChain::BlocksVerification::SIGNATURE_HASH;
         for log in self.history(topic).await? {
-            let (after, last) = (topic_number(&log, 1), topic_number(&log, 2).min(newest));
+            let (after, last) = (topic_number(&log, 1), topic_number(&log, 2).min(on_l1.proven));
             let tx = self.l1_tx_of(&log).await?;
             self.record(after.saturating_add(1)..=last, Step::Proven, tx)?;
         }
@@ -384,6 +401,10 @@ impl Settler {
 
     async fn l1_tx(&self, receipt: &TransactionReceipt) -> Result<L1Tx, SettlementError> {
         let block = receipt.block_number.unwrap_or_default();
+        {
+            let mut seen = self.seen.lock();
+            seen.0 = seen.0.max(block);
+        }
         let timestamp = self.timestamp(block).await?;
         let gas_used = Some(receipt.gas_used);
         Ok(L1Tx { hash: receipt.transaction_hash, block, timestamp, gas_used })
@@ -399,7 +420,8 @@ impl Settler {
 
     async fn timestamp(&self, block: u64) -> Result<u64, SettlementError> {
         let found = self.wallet.l1().block(BlockNumberOrTag::Number(block)).await?;
-        Ok(found.map(|(_, _, timestamp)| timestamp).unwrap_or_default())
+        let missing = || L1Error::Nonsense { what: "a block", detail: format!("none of {block}") };
+        Ok(found.ok_or_else(missing)?.2)
     }
 
     fn record(
@@ -430,6 +452,17 @@ impl Settler {
     fn sealed(&self, number: u64) -> Result<SealedBatch, SettlementError> {
         let found = self.batches.sealed(number).map_err(SettlementError::Source)?;
         found.ok_or_else(|| missing(number))
+    }
+}
+
+/// A blob transaction that waits in L1's pool bars all others of its account (geth's rule): only the next commit, which carries blobs too, can take its place.
+fn unless_barred(outcome: Result<bool, SettlementError>) -> Result<bool, SettlementError> {
+    match outcome {
+        Err(SettlementError::L1(e @ L1Error::Barred { .. })) => {
+            tracing::warn!(error = %e, "a commit goes first");
+            Ok(false)
+        }
+        other => other,
     }
 }
 

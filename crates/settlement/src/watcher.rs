@@ -72,6 +72,8 @@ pub trait PrioritySink: Send + Sync + 'static {
     fn cursor(&self) -> Result<u64, SourceError>;
     /// Takes operations, in order, and the new cursor, durably and at once.
     fn accept(&self, operations: Vec<PriorityTx>, cursor: u64) -> Result<(), SourceError>;
+    /// Everything that is confirmed by now was taken.
+    fn caught_up(&self);
     /// L1 reorganised: forgets the operations that no block has consumed yet, and the cursor, so that everything is read again.
     fn rewind(&self) -> Result<(), SourceError>;
 }
@@ -107,7 +109,10 @@ impl<S: PrioritySink> Watcher<S> {
         while !*stop.borrow() {
             pause = match self.step(&mut checked).await {
                 Ok(true) => Duration::ZERO,
-                Ok(false) => self.poll,
+                Ok(false) => {
+                    self.sink.caught_up();
+                    self.poll
+                }
                 Err(WatchError::L1(e)) if e.is_transient() => {
                     tracing::warn!(error = %e, "the watcher waits for L1");
                     (pause * 2).clamp(self.poll, Duration::from_secs(30))
@@ -147,15 +152,7 @@ impl<S: PrioritySink> Watcher<S> {
         if count == 0 {
             return Ok(());
         }
-        let call = ZKChain::priorityOpsRollingHashCall { count: U256::from(count) };
-        match self.l1.call(self.chain, call).await {
-            Ok(on_l1) if on_l1 == ours => Ok(()),
-            Ok(on_l1) => Err(WatchError::DeepReorg { count, on_l1, ours }),
-            Err(L1Error::Reverted { .. }) => {
-                Err(WatchError::DeepReorg { count, on_l1: B256::ZERO, ours })
-            }
-            Err(e) => Err(e.into()),
-        }
+        self.check_rolling(count, ours).await
     }
 
     /// Takes what is new and confirmed. True when there is more.
@@ -247,9 +244,22 @@ impl<S: PrioritySink> Watcher<S> {
 
     /// The contract's own hash of the queue must agree with the events.
     async fn check_rolling(&self, count: u64, ours: B256) -> Result<(), WatchError> {
+        // Asked at a block that is not older than what was read: a node that lags has a shorter queue, not another one.
+        let (head, cursor) =
+            (self.l1.block_number().await?, self.sink.cursor().map_err(WatchError::Sink)?);
+        if head < cursor {
+            let detail = format!("{head}, and was read up to {cursor} before");
+            return Err(L1Error::Nonsense { what: "eth_blockNumber", detail }.into());
+        }
         let call = ZKChain::priorityOpsRollingHashCall { count: U256::from(count) };
-        let on_l1 = self.l1.call(self.chain, call).await?;
-        if on_l1 == ours { Ok(()) } else { Err(WatchError::DeepReorg { count, on_l1, ours }) }
+        match self.l1.call_at(self.chain, call, head).await {
+            Ok(on_l1) if on_l1 == ours => Ok(()),
+            Ok(on_l1) => Err(WatchError::DeepReorg { count, on_l1, ours }),
+            Err(L1Error::Reverted { .. }) => {
+                Err(WatchError::DeepReorg { count, on_l1: B256::ZERO, ours })
+            }
+            Err(e) => Err(e.into()),
+        }
     }
 }
 

@@ -28,6 +28,8 @@ const PROVING: &str = "proving";
 pub const MAX_WITNESS: usize = 512 << 20;
 /// Largest proof that is stored, in bytes.
 pub const MAX_PROOF: usize = 64 << 20;
+/// Most batches that are looked at for one whose execution is deep.
+const MAX_SETTLED_SCAN: usize = 1_000;
 /// Largest cursor, in bytes.
 const MAX_CURSOR: usize = 1 << 20;
 
@@ -300,43 +302,60 @@ impl Storage {
         self.advance(first, last, BatchStatus::Finalized, |r| r.execute = Some(tx))
     }
 
-    /// Sets a batch's whole record to what L1's own state says (recovery, reorgs).
+    /// Takes every batch to where L1's own counters say it is, up or down: L1 may have reverted batches or reorganised, another may have sent them, or the answer
+    /// to our own transaction was lost. Transactions of steps that are no longer taken are forgotten; true when a batch is further than was known, so that
+    /// transactions may be missing.
     ///
     /// # Errors
-    /// [`StorageError::UnknownBatch`], or a fault of the disk.
-    pub fn set_settlement(&self, number: u64, record: &SettlementRecord) -> Result<()> {
-        self.update_settlement(number, number, |r| *r = record.clone())
-    }
-
-    /// Sets what is known of recovered batches: all are proven, and those up to `executed` are executed. Their transactions on L1 are found again by whoever
-    /// settles.
-    ///
-    /// # Errors
-    /// A fault of the disk.
-    pub fn restore_settlement(&self, executed: u64) -> Result<()> {
-        let last = self.batch_heads().sealed;
-        if last == 0 {
-            return Ok(());
+    /// [`StorageError::UnknownBatch`] when L1 has batches that are not sealed here, or a fault of the disk.
+    pub fn follow_settlement(&self, committed: u64, proven: u64, executed: u64) -> Result<bool> {
+        let heads = self.batch_heads();
+        if (heads.committed, heads.proven, heads.executed) == (committed, proven, executed) {
+            return Ok(false);
+        }
+        let furthest = committed.max(proven).max(executed);
+        if furthest > heads.sealed {
+            return Err(StorageError::UnknownBatch(furthest));
         }
         let txn = self.inner.batches.begin_write()?;
-        for n in 1..=last {
-            let status = if n <= executed { BatchStatus::Finalized } else { BatchStatus::Proven };
-            write_settlement(&txn, n, &SettlementRecord { status, ..Default::default() })?;
+        let mut raised = false;
+        for n in heads.executed.min(executed) + 1..=heads.sealed {
+            let mut record = read_settlement(&txn.open_table(SETTLEMENT)?, n)?;
+            let status = match n {
+                n if n <= executed => BatchStatus::Finalized,
+                n if n <= proven => BatchStatus::Proven,
+                n if n <= committed => BatchStatus::Committed,
+                _ => BatchStatus::Processed,
+            };
+            raised |= status > record.status;
+            record.status = status;
+            let taken = |tx: Option<L1Tx>, step| tx.filter(|_| status >= step);
+            record.commit = taken(record.commit, BatchStatus::Committed);
+            record.prove = taken(record.prove, BatchStatus::Proven);
+            record.execute = taken(record.execute, BatchStatus::Finalized);
+            write_settlement(&txn, n, &record)?;
         }
         txn.commit()?;
-        self.load_batch_heads()
+        self.load_batch_heads()?;
+        Ok(raised)
     }
 
-    /// Takes batches from `first` on back to [`BatchStatus::Processed`]: L1 reverted them, or reorganised.
+    /// The last batch whose execution on L1 is as deep as this node asks priority operations to be: no proof of it or of those before will be wanted again.
+    /// Those up to `known` are taken as such.
     ///
     /// # Errors
-    /// A fault of the disk.
-    pub fn record_reverted(&self, first: u64) -> Result<()> {
-        let last = self.batch_heads().sealed;
-        if first > last {
-            return Ok(());
+    /// A fault of the database.
+    pub fn settled(&self, known: u64) -> Result<u64> {
+        let (executed, cursor) = (self.batch_heads().executed, self.l1_cursor()?);
+        let txn = self.inner.batches.begin_read()?;
+        let table = txn.open_table(SETTLEMENT)?;
+        // Old executions may be by transactions that were never found.
+        for n in (known + 1..=executed).rev().take(MAX_SETTLED_SCAN) {
+            if read_settlement(&table, n)?.execute.is_some_and(|tx| tx.block <= cursor) {
+                return Ok(n);
+            }
         }
-        self.update_settlement(first, last, |r| *r = SettlementRecord::default())
+        Ok(known)
     }
 
     fn advance(

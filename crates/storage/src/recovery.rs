@@ -1,4 +1,4 @@
-//! A data directory from what a settlement layer tells: batches one by one ([`Storage::seal_batch`] without a witness, [`Storage::set_settlement`]), then the
+//! A data directory from what a settlement layer tells: batches one by one ([`Storage::seal_batch`] without a witness, [`Storage::follow_settlement`]), then the
 //! chain that they are of.
 
 use alloy_primitives::{B256, Bloom, Bytes, U256};

@@ -368,7 +368,7 @@ fn seal_empty(storage: &Storage, last: u64) {
     let (_, tree) = Tree::new(storage.tree().unwrap()).compute(&[]).unwrap();
     let batch = SealedBatch { record, pubdata: &[], witness: &[], logs: &[], tree };
     storage.seal_batch(batch).unwrap();
-    storage.restore_settlement(0).unwrap();
+    storage.follow_settlement(1, 1, 0).unwrap();
     assert_eq!((storage.batch_heads().proven, storage.batch_heads().executed), (1, 0));
     assert_eq!(storage.batch_witness(1).unwrap(), None);
 }

@@ -53,6 +53,8 @@ impl PrioritySink for Sink {
         Ok(())
     }
 
+    fn caught_up(&self) {}
+
     /// Nothing here is consumed by a block: everything may be read again.
     fn rewind(&self) -> Result<(), SourceError> {
         *self.0.lock() = Taken::default();

@@ -16,8 +16,9 @@ use cairn_primitives::{
     priority::empty_queue_hash,
 };
 use cairn_settlement::{
-    batch::{BatchSource, L1Tx, ProofSource, RangeProof, SealedBatch, SourceError, Step},
-    l1::L1Wallet,
+    batch::{BatchSource, Counters, L1Tx, ProofSource, RangeProof, SealedBatch, SourceError, Step},
+    bindings::ZKChain,
+    l1::{L1Wallet, Send},
     recover::{Reader, RecoverError},
     sender::Settler,
 };
@@ -40,6 +41,7 @@ struct Batches {
     genesis: Option<StoredBatchInfo>,
     sealed: Vec<SealedBatch>,
     steps: Mutex<Vec<(u64, Step, L1Tx)>>,
+    at: Mutex<Counters>,
 }
 
 impl BatchSource for Batches {
@@ -56,6 +58,12 @@ impl BatchSource for Batches {
 
     fn sealed(&self, number: u64) -> Result<Option<SealedBatch>, SourceError> {
         Ok(self.sealed.get(number as usize - 1).cloned())
+    }
+
+    fn follow(&self, on_l1: Counters) -> Result<bool, SourceError> {
+        let before = std::mem::replace(&mut *self.at.lock(), on_l1);
+        let furthest = |c: Counters| (c.committed, c.proven, c.executed);
+        Ok(furthest(on_l1) > furthest(before))
     }
 
     fn record(
@@ -147,8 +155,8 @@ fn genesis(w: &World) -> StoredBatchInfo {
     }
 }
 
-/// Settles two batches, one after the other.
-async fn settle(w: &World) -> Arc<Batches> {
+/// Two batches, one on the other.
+async fn two_batches(w: &World) -> Arc<Batches> {
     let mut prev = genesis(w);
     let mut all = Batches { genesis: Some(prev.clone()), ..Batches::default() };
     for number in 1..=2 {
@@ -156,14 +164,23 @@ async fn settle(w: &World) -> Arc<Batches> {
         prev = next.stored.clone();
         all.sealed.push(next);
     }
-    let batches = Arc::new(all);
-    let settler = Settler::new(
+    Arc::new(all)
+}
+
+fn settler(w: &World, batches: &Arc<Batches>) -> Settler {
+    Settler::new(
         L1Wallet::new(w.l1.clone(), KEY.parse().unwrap()),
         w.chain.address,
         batches.clone(),
         Arc::new(NoProofs),
         Duration::from_millis(1),
-    );
+    )
+}
+
+/// Settles two batches, one after the other.
+async fn settle(w: &World) -> Arc<Batches> {
+    let batches = two_batches(w).await;
+    let settler = settler(w, &batches);
     while settler.round().await.unwrap() {}
     batches
 }
@@ -202,6 +219,58 @@ async fn a_round_in_a_blob_keeps_to_its_gas_budget_and_snapshot() {
             "{name} takes {gas} gas, contracts/snapshots/Rounds.json says {kept}; now:\n{shown}"
         );
     }
+}
+
+/// What the chain's admin reverts, or an L1 reorganisation takes back, is sent again, and what is known of the batches is L1's own account at every step.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_l1_takes_back_is_sent_again() {
+    use alloy_provider::Provider;
+    let w = world_with(Some(ACCEPT)).await;
+    let batches = two_batches(&w).await;
+    let settler = settler(&w, &batches);
+    let seen = || {
+        let at = *batches.at.lock();
+        (at.committed, at.proven, at.executed)
+    };
+    for _ in 0..3 {
+        settler.round().await.unwrap();
+    }
+    assert_eq!(seen(), (2, 1, 0), "as of the third round's start");
+    // Batch 1 is executed by now. Batch 2 is proven and taken back.
+    let call = ZKChain::revertBatchesCall { newLastBatch: U256::from(1) };
+    w.wallet.send(Send::call("a revert", w.chain.address, call)).await.unwrap();
+    let known = batches.steps.lock().len();
+    settler.round().await.unwrap();
+    assert_eq!(seen(), (1, 1, 1));
+    while settler.round().await.unwrap() {}
+    assert_eq!(seen(), (2, 2, 2));
+    let again: Vec<_> = batches.steps.lock()[known..].iter().map(|(n, s, _)| (*n, *s)).collect();
+    let steps = [Step::Committed, Step::Proven, Step::Executed];
+    assert!(steps.iter().all(|s| again.contains(&(2, *s))), "{again:?}");
+
+    // A later start finds the transactions that count, not those that were taken back.
+    let fresh = Arc::new(Batches {
+        genesis: batches.genesis.clone(),
+        sealed: batches.sealed.clone(),
+        ..Batches::default()
+    });
+    while self::settler(&w, &fresh).round().await.unwrap() {}
+    let last = |of: &Batches, n: u64, s: Step| {
+        let steps = of.steps.lock();
+        steps.iter().rev().find(|(m, t, _)| (*m, *t) == (n, s)).map(|(_, _, tx)| tx.hash)
+    };
+    for (number, step) in [1, 2].into_iter().flat_map(|n| steps.map(|s| (n, s))) {
+        let found = last(&fresh, number, step);
+        assert!(found.is_some() && found == last(&batches, number, step), "{number} {step:?}");
+    }
+
+    // A reorganisation drops the last three transactions.
+    let reorg = json!([3, []]);
+    w.l1.provider().raw_request::<_, serde_json::Value>("anvil_reorg".into(), reorg).await.unwrap();
+    settler.round().await.unwrap();
+    assert!(seen() < (2, 2, 2), "{:?}", seen());
+    while settler.round().await.unwrap() {}
+    assert_eq!(seen(), (2, 2, 2));
 }
 
 /// A beacon node's REST API over one blob, with what other chains put into the same slot before it.
