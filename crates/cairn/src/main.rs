@@ -17,6 +17,7 @@ mod demo;
 mod demo_accounts;
 mod doctor;
 mod explorer;
+mod fees;
 mod files;
 mod final_file;
 mod finality;

@@ -36,7 +36,7 @@ use crate::{
     cli::{DEFAULT_CHAIN_ID, DEFAULT_L1_CHAIN_ID, UpArgs},
     confirmations,
     demo_accounts::{Paymasters, deploy_paymasters},
-    explorer, finality,
+    explorer, fees, finality,
     genesis::{self, PredeployError},
     guest,
     keys::{DevKeys, MNEMONIC},
@@ -60,6 +60,8 @@ const RICH_DEPOSIT: u128 = 1_000_000_000_000_000_000_000;
 const L1_GAS_PRICE: u64 = 1_000_000_000;
 /// Pause between two looks at L1 when it is on this machine.
 const POLL: Duration = Duration::from_millis(100);
+/// Longest that blocks are built without a look at L1's queue. L1 gives each operation three days.
+const MAX_L1_AGE: Duration = Duration::from_secs(2 * 24 * 3_600);
 /// Pause between two reminders of what is down.
 const REMINDER: Duration = Duration::from_secs(60);
 /// Longest wait for the development accounts' deposits.
@@ -248,10 +250,13 @@ impl Node {
         let keys = DevKeys::derive();
         let (l1_url, embedded_l1) = start_l1(&config).await?;
         let (l1, network) = open_network(&config, &keys, &l1_url).await?;
+        let depth = confirmations_of(&config, &l1);
+        let fees = fees::current(&l1, network.chain.address, depth).await?;
+        let fees = fees.unwrap_or(network.fee_params);
         let (storage, sequencer) = {
             // Opening reads and syncs files, and the sequencer starts its own threads.
             let (config, keys, network) = (config.clone(), keys.clone(), network.clone());
-            let open = move || open_chain(&config, &keys, &network);
+            let open = move || open_chain(&config, &keys, &network, fees);
             let opened = tokio::task::spawn_blocking(open).await;
             opened.map_err(|e| NodeError::Stopped(format!("opening the chain: {e}")))??
         };
@@ -354,7 +359,7 @@ impl Node {
         storage: Storage,
         pool: Option<Arc<AttestationPool>>,
     ) {
-        self.start_watcher(config, &l1);
+        self.start_watchers(config, &l1);
         let verifiers = self.network.chain.verifiers;
         if let (Some(pool), Some(contract)) = (pool.clone(), verifiers.attesters) {
             let (storage, l1_chain_id) = (storage.clone(), l1.chain_id());
@@ -368,8 +373,7 @@ impl Node {
                 async move { attester.run(first, stop).await.map_err(NodeError::from) }
             });
         }
-        let prove = verifiers.kind.needs_proof();
-        if prove {
+        if verifiers.kind.needs_proof() {
             let (storage, data_dir) = (storage.clone(), config.data_dir.clone());
             let range = finality::max_range(verifiers.kind);
             self.roles.start("the prover", move |stop| {
@@ -380,7 +384,7 @@ impl Node {
         if !config.keep_witnesses {
             let storage = storage.clone();
             self.roles.start("the store's upkeep", move |stop| {
-                let run = witnesses::run(storage.clone(), prove, stop);
+                let run = witnesses::run(storage.clone(), stop);
                 async move { run.await.map_err(NodeError::from) }
             });
         }
@@ -395,11 +399,17 @@ impl Node {
         });
     }
 
-    fn start_watcher(&mut self, config: &NodeConfig, l1: &L1) {
+    /// What comes from L1: priority operations and fee parameters.
+    fn start_watchers(&mut self, config: &NodeConfig, l1: &L1) {
         let (l1, sequencer) = (l1.clone(), self.sequencer.clone());
         let (chain, created_at) = (self.network.chain.address, self.network.chain.created_at);
-        let confirmations =
-            confirmations::depth(config.confirmations, config.l1_url.is_some(), l1.chain_id());
+        let confirmations = confirmations_of(config, &l1);
+        let followed =
+            fees::Followed { l1: l1.clone(), chain, confirmations, sequencer: sequencer.clone() };
+        self.roles.start("the look at L1's fee parameters", move |stop| {
+            let run = fees::follow(followed.clone(), stop);
+            async move { run.await.map_err(NodeError::from) }
+        });
         self.roles.start("the L1 watcher", move |stop| {
             let sink = NodePriority { sequencer: sequencer.clone(), created_at };
             let watcher = Watcher::new(l1.clone(), chain, sink, confirmations, POLL);
@@ -455,8 +465,10 @@ impl RoleError for NodeError {
 
 /// Fails when a role is down or the sequencer has stopped.
 fn health(roles: &Health, sequencer: &Sequencer) -> Result<(), String> {
-    let halted = sequencer.status().halted.map(|why| format!("the sequencer stopped: {why}"));
-    let words: Vec<_> = halted.into_iter().chain(roles.check().err()).collect();
+    let status = sequencer.status();
+    let halted = status.halted.map(|why| format!("the sequencer stopped: {why}"));
+    let blind = status.blind.then(|| "no block is built until L1's queue can be read".to_owned());
+    let words: Vec<_> = halted.into_iter().chain(blind).chain(roles.check().err()).collect();
     if words.is_empty() { Ok(()) } else { Err(words.join("; ")) }
 }
 
@@ -475,6 +487,11 @@ impl RestHandler for HealthPage {
         };
         Some(RestReply::json(status, &answer))
     }
+}
+
+/// L1 blocks above what is taken from there.
+fn confirmations_of(config: &NodeConfig, l1: &L1) -> u64 {
+    confirmations::depth(config.confirmations, config.l1_url.is_some(), l1.chain_id())
 }
 
 /// Where attestations come together: the network's own attester's and those of others.
@@ -592,17 +609,19 @@ fn open_chain(
     config: &NodeConfig,
     keys: &DevKeys,
     network: &Network,
+    fees: FeeParams,
 ) -> Result<(Storage, Sequencer), NodeError> {
     let genesis = genesis::genesis(&network.config, &network.ecosystem, network.genesis_timestamp)?;
     let storage = cairn_sequencer::open_storage(config.data_dir.join("l2"), &genesis)?;
     let mut settings = SequencerConfig::new(network.config.clone(), keys.operator.address());
-    settings.fees = network.fee_params;
+    settings.fees = fees;
     settings.guest_program_id = guest::program_id();
     settings.batches.max_age = Some(config.batch_age);
     if network.chain.verifiers.kind.needs_proof() {
         settings.batches.proof_run = Some(proof_run()?);
         settings.batches.busy_at = BATCHES_IN_PROOF;
     }
+    settings.max_l1_age = Some(MAX_L1_AGE);
     settings.dev = true;
     let sequencer = Sequencer::start(settings, storage.clone())?;
     Ok((storage, sequencer))

@@ -186,7 +186,7 @@ mod tests {
     fn counted(
         starts: &Arc<AtomicU32>,
         fail: fn(u32) -> Option<Fault>,
-    ) -> impl Fn(watch::Receiver<bool>) -> futures::future::BoxFuture<'static, Result<(), Fault>>
+    ) -> impl Fn(watch::Receiver<bool>) -> futures::future::BoxFuture<'static, Result<(), Fault>> + use<>
     {
         let starts = starts.clone();
         move |mut stop| {

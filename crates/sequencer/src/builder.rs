@@ -143,7 +143,8 @@ impl Builder {
     }
 
     fn is_backpressed(&self) -> bool {
-        let full = self.shared.unsettled() >= self.shared.config.batches.max_unsettled
+        let full = self.shared.is_blind()
+            || self.shared.unsettled() >= self.shared.config.batches.max_unsettled
             || self.batches.is_full();
         self.shared.backpressure.store(full, Ordering::Relaxed);
         full

@@ -130,6 +130,9 @@ pub struct SequencerConfig {
     pub mempool: MempoolLimits,
     /// When batches are sealed.
     pub batches: BatchConfig,
+    /// Longest that blocks are built without a look at L1 that found all confirmed priority operations ([`crate::Sequencer::saw_l1`]); `None` where nobody looks.
+    /// L1 refuses every batch that leaves an expired operation behind, and a sealed batch cannot be changed any more.
+    pub max_l1_age: Option<Duration>,
     /// Whether development methods (time, mining) are answered.
     pub dev: bool,
 }
@@ -145,6 +148,7 @@ impl SequencerConfig {
             block_time: BlockTime::Instant,
             mempool: MempoolLimits::default(),
             batches: BatchConfig::default(),
+            max_l1_age: None,
             dev: false,
         }
     }

@@ -26,6 +26,8 @@ pub struct SequencerStatus {
     pub halted: Option<String>,
     /// Whether it waits for batches to settle.
     pub backpressure: bool,
+    /// Whether it waits until L1's queue can be read again.
+    pub blind: bool,
     /// Number of the last block.
     pub head: u64,
     /// How far batches are.
@@ -123,6 +125,11 @@ impl Sequencer {
         self.refresh_priority_end()
     }
 
+    /// All priority operations that L1 has confirmed are here.
+    pub fn saw_l1(&self) {
+        *self.shared.l1_seen.lock() = std::time::Instant::now();
+    }
+
     /// Forgets operations from `id` on that no block has consumed: L1 reorganised them away.
     ///
     /// # Errors
@@ -191,6 +198,7 @@ impl Sequencer {
         SequencerStatus {
             halted: shared.halted.read().clone(),
             backpressure: shared.backpressure.load(Ordering::Relaxed),
+            blind: shared.is_blind(),
             head: shared.head_number(),
             batches: shared.storage.batch_heads(),
             pooled: shared.pool.lock().len(),

@@ -56,6 +56,7 @@ pub(crate) fn start(
         commands,
         woken: AtomicBool::new(false),
         backpressure: AtomicBool::new(false),
+        l1_seen: Mutex::new(Instant::now()),
         blocks: broadcast::channel(BLOCK_EVENTS).0,
         pending: broadcast::channel(PENDING_EVENTS).0,
         head: watch::channel(head.header.number).0,

@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) commands: SyncSender<Command>,
     pub(crate) woken: AtomicBool,
     pub(crate) backpressure: AtomicBool,
+    /// When all confirmed priority operations were last known to be here.
+    pub(crate) l1_seen: Mutex<Instant>,
     pub(crate) blocks: broadcast::Sender<Arc<BlockEvent>>,
     pub(crate) pending: broadcast::Sender<B256>,
     pub(crate) head: watch::Sender<u64>,
@@ -76,6 +78,11 @@ impl Shared {
         heads.sealed - heads.executed
     }
 
+    /// Nobody has looked at L1's queue for so long that operations in it may expire unseen.
+    pub(crate) fn is_blind(&self) -> bool {
+        self.config.max_l1_age.is_some_and(|age| self.l1_seen.lock().elapsed() > age)
+    }
+
     /// Tells the builder that something may wait. Cheap when it knows already.
     pub(crate) fn wake(&self) {
         if !self.woken.swap(true, Ordering::AcqRel)
@@ -99,6 +106,11 @@ impl Shared {
     pub(crate) fn check_running(&self) -> Result<(), PoolError> {
         if let Some(reason) = &*self.halted.read() {
             return Err(PoolError::Other(format!("the node accepts no transactions: {reason}")));
+        }
+        if self.is_blind() {
+            return Err(PoolError::Other(
+                "the node accepts no transactions until it can read L1's queue again".into(),
+            ));
         }
         if self.backpressure.load(Ordering::Relaxed) {
             return Err(PoolError::Other(

@@ -8,4 +8,5 @@ mod prove;
 mod recover;
 mod refusal;
 mod shared;
+mod taken_back;
 mod world;

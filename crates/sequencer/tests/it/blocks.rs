@@ -68,8 +68,17 @@ async fn deposits_come_first_and_batches_settle() {
     assert_eq!(storage.settlement(1).unwrap().status, BatchStatus::Finalized);
     assert_eq!(storage.batch_heads().executed, 1);
     assert!(matches!(storage.record_committed(2, 2, tx(4)), Err(StorageError::UnknownBatch(2))));
-    storage.record_reverted(1).unwrap();
-    assert_eq!(storage.batch_heads().committed, 0);
+    // L1 takes the execution back, then everything, and has it again by transactions that nobody here knows.
+    assert!(!storage.follow_settlement(1, 1, 0).unwrap());
+    let record = storage.settlement(1).unwrap();
+    assert_eq!(record.status, BatchStatus::Proven);
+    assert!(record.commit.is_some() && record.prove.is_some() && record.execute.is_none());
+    assert!(!storage.follow_settlement(0, 0, 0).unwrap());
+    assert_eq!((storage.batch_heads().committed, storage.settlement(1).unwrap().commit), (0, None));
+    assert!(storage.follow_settlement(1, 1, 1).unwrap());
+    assert_eq!(storage.batch_heads().last_executed_block, storage.head_number());
+    assert!(!storage.follow_settlement(1, 1, 1).unwrap());
+    assert!(matches!(storage.follow_settlement(2, 0, 0), Err(StorageError::UnknownBatch(2))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,6 +140,29 @@ async fn too_many_unsettled_batches_stop_acceptance() {
     sequencer.storage().record_executed(1, 1, tx).unwrap();
     until("no backpressure", || !sequencer.status().backpressure).await;
     sequencer.submit(Tx::new(1).sign(&key(0)).1).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_built_on_an_old_view_of_l1() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config();
+    config.max_l1_age = Some(std::time::Duration::from_millis(300));
+    let sequencer = start(dir.path(), config);
+    sequencer.saw_l1();
+    let (hash, raw) = Tx::new(0).sign(&key(0));
+    sequencer.submit(raw).await.unwrap();
+    included(sequencer.storage(), hash).await;
+    until("an old view", || sequencer.status().blind).await;
+    let refused = sequencer.submit(Tx::new(1).sign(&key(0)).1).await;
+    assert!(
+        matches!(&refused, Err(ChainError::Pool(PoolError::Other(why))) if why.contains("L1")),
+        "{refused:?}"
+    );
+    sequencer.submit_priority_ops(vec![deposit(0, SINK, 5)], 10).unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+    assert_eq!(sequencer.status().priority, (0, 1), "a block was built");
+    sequencer.saw_l1();
+    until("the deposit", || sequencer.status().priority == (1, 1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
