@@ -84,14 +84,7 @@ impl Core {
     fn admit(&self, tx: PoolTx) -> Result<(TxHash, bool), ChainError> {
         let hash = tx.hash();
         let min_gas_price = self.mode.lock().min_gas_price;
-        let nonce = match self.check(&tx, min_gas_price) {
-            Ok(nonce) => nonce,
-            // What is in a block already is "already known", as with geth.
-            Err(PoolError::NonceTooLow { .. }) if self.store.location(hash)?.is_some() => {
-                return Err(PoolError::AlreadyKnown.into());
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let nonce = self.check(&tx, min_gas_price)?;
         let ready = self.pool.lock().insert(tx, nonce)?;
         if ready {
             // An error means that nobody listens.

@@ -13,6 +13,10 @@ use revm::database_interface::DBErrorMarker;
 /// Result of a chain's method.
 pub type Result<T, E = ChainError> = core::result::Result<T, E>;
 
+/// JSON-RPC: the request is no JSON.
+pub const PARSE_ERROR: i32 = -32700;
+/// JSON-RPC: the request is JSON and no call.
+pub const INVALID_REQUEST: i32 = -32600;
 /// JSON-RPC: the method does not exist.
 pub const METHOD_NOT_FOUND: i32 = -32601;
 /// JSON-RPC: parameters do not parse or contradict each other.

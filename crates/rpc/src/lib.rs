@@ -11,6 +11,7 @@ mod context;
 mod debug;
 mod dev;
 pub mod eip712;
+mod envelope;
 pub mod error;
 mod eth;
 mod execute;

@@ -2,6 +2,7 @@
 
 use crate::chain::BlockEvent;
 use crate::context::{Context, Module, Registered};
+use crate::error::ChainError;
 use crate::eth::BlockJson;
 use crate::logs::LogFilter;
 use crate::params::invalid;
@@ -14,6 +15,9 @@ use serde_json::Value;
 use serde_json::value::to_raw_value;
 use std::sync::Arc;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
+
+/// Most characters of an unknown topic that an answer repeats.
+const MAX_TOPIC: usize = 64;
 
 /// Subscription ids as Ethereum's clients expect them: `0x`-hex.
 #[derive(Debug)]
@@ -35,7 +39,8 @@ enum Topic {
 
 fn parse(params: &Params<'_>) -> Result<Topic, ErrorObjectOwned> {
     let mut sequence = params.sequence();
-    let kind: String = sequence.next()?;
+    let kind: String =
+        sequence.next().map_err(|_| invalid("expected subscription name as first argument"))?;
     Ok(match kind.as_str() {
         "newHeads" => Topic::Heads,
         "logs" => {
@@ -47,7 +52,11 @@ fn parse(params: &Params<'_>) -> Result<Topic, ErrorObjectOwned> {
             full: matches!(sequence.optional_next::<Value>()?, Some(Value::Bool(true))),
         },
         "syncing" => Topic::Syncing,
-        other => return Err(invalid(format!("no \"{other}\" subscription in eth namespace"))),
+        other => {
+            let other: String = other.chars().take(MAX_TOPIC).collect();
+            let message = format!("no \"{other}\" subscription in eth namespace");
+            return Err(ChainError::Unsupported(message).into());
+        }
     })
 }
 

@@ -4,6 +4,7 @@ use crate::accounts::DevAccounts;
 use crate::attest::AttestationDesk;
 use crate::chain::{Chain, DevChain};
 use crate::context::{Context, Module};
+use crate::envelope::{self, HttpWords, Words};
 use crate::filters::Filters;
 use crate::http::{RestHandler, RestLayer};
 use crate::ots::AddressIndex;
@@ -14,6 +15,7 @@ use crate::{
 };
 use jsonrpsee::RpcModule;
 use jsonrpsee::core::RegisterMethodError;
+use jsonrpsee::server::middleware::rpc::RpcServiceBuilder;
 use jsonrpsee::server::{BatchRequestConfig, PingConfig, Server, ServerConfig, ServerHandle};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -171,7 +173,7 @@ impl RpcServer {
             .max_response_body_size(limits.max_response_body)
             .max_connections(limits.max_connections)
             .max_subscriptions_per_connection(limits.max_subscriptions)
-            .set_batch_request_config(BatchRequestConfig::Limit(limits.max_batch))
+            .set_batch_request_config(BatchRequestConfig::Limit(envelope::read_batch(limits)))
             .enable_ws_ping(PingConfig::new())
             .set_id_provider(HexIds)
             .set_tcp_no_delay(true)
@@ -183,13 +185,21 @@ impl RpcServer {
         let config = self.config();
         let cors = if self.cors { CorsLayer::very_permissive() } else { CorsLayer::new() };
         let rest = RestLayer(self.rest.clone().into());
-        let middleware = tower::ServiceBuilder::new().layer(cors).layer(rest);
+        let words = HttpWords { max_request: self.limits.max_request_body };
+        let http = tower::ServiceBuilder::new().layer(cors).layer(rest).layer(words);
+        let limits = self.limits.clone();
         let module = self.module()?;
-        let bound =
-            Server::builder().set_config(config).set_http_middleware(middleware).build(addr).await;
-        let server = bound.map_err(|e| StartError::Bind(addr, e))?;
+        let rpc = RpcServiceBuilder::new().layer(Words::new(module.method_names(), &limits));
+        let server = Server::builder()
+            .set_config(config)
+            .set_http_middleware(http)
+            .set_rpc_middleware(rpc)
+            .build(addr)
+            .await;
+        let server = server.map_err(|e| StartError::Bind(addr, e))?;
         let local = server.local_addr().map_err(|e| StartError::Bind(addr, e))?;
-        Ok(RpcHandle { addr: local, server: server.start(module) })
+        let methods = module.method_names().collect();
+        Ok(RpcHandle { addr: local, methods, server: server.start(module) })
     }
 
     fn module(self) -> Result<Module, RegisterMethodError> {
@@ -240,6 +250,7 @@ impl RpcServer {
 #[derive(Debug)]
 pub struct RpcHandle {
     addr: SocketAddr,
+    methods: Vec<&'static str>,
     server: ServerHandle,
 }
 
@@ -247,6 +258,11 @@ impl RpcHandle {
     /// Where it listens.
     pub const fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Names of the methods that it serves, in no order.
+    pub fn methods(&self) -> &[&'static str] {
+        &self.methods
     }
 
     /// `http://..` URL.

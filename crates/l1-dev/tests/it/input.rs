@@ -9,6 +9,7 @@ use alloy_signer_local::PrivateKeySigner;
 use cairn_l1_dev::L1Config;
 use cairn_rpc::Limits;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn tx() -> TxEip1559 {
     TxEip1559 {
@@ -75,18 +76,32 @@ async fn refused_transactions_get_geths_words() {
         "replacement transaction underpriced"
     );
     node.call("evm_mine", json!([])).await;
-    assert_eq!(node.error("eth_sendRawTransaction", raw(tx())).await.1, "already known");
-    let low =
-        node.error("eth_sendRawTransaction", raw(TxEip1559 { value: U256::from(2), ..tx() })).await;
-    assert!(low.1.starts_with("nonce too low"), "{}", low.1);
+    // As geth: what is in a block is no longer known to the pool.
+    for again in [tx(), TxEip1559 { value: U256::from(2), ..tx() }] {
+        assert_eq!(
+            node.error("eth_sendRawTransaction", raw(again)).await,
+            (-32000, "nonce too low: next nonce 1, tx nonce 0".into())
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_requests() {
     let node = Node::start().await;
-    assert_eq!(node.error("eth_noSuchMethod", json!([{}])).await.0, -32601);
-    assert_eq!(node.error("eth_getAccountInfo", json!([])).await.0, -32601);
-    assert_eq!(node.error("zks_L1ChainId", json!([])).await.0, -32601);
+    for name in ["eth_noSuchMethod", "eth_getAccountInfo", "zks_L1ChainId", "eth_subscription", ""]
+    {
+        let message = format!("the method {name} does not exist/is not available");
+        assert_eq!(node.error(name, json!([{}])).await, (-32601, message));
+    }
+    let long = "x".repeat(100_000);
+    assert_eq!(
+        node.error(&long, json!([])).await,
+        (-32600, "method name too long: 100000>2048".into())
+    );
+    assert_eq!(
+        node.error("eth_subscribe", json!(["newHeads"])).await,
+        (-32601, "notifications not supported".into())
+    );
     assert_eq!(
         node.error("eth_getBalance", json!([])).await,
         (-32602, "missing value for required argument 0".into())
@@ -101,10 +116,72 @@ async fn malformed_requests() {
         let (code, _) = node.error("eth_sendRawTransaction", json!([bad])).await;
         assert!(code == -32000 || code == -32602, "{bad}: {code}");
     }
-    assert_eq!(node.post_text("{ not json".into()).await.1["error"]["code"], -32700);
-    assert_eq!(node.post_text("[]".into()).await.1["error"]["code"], -32600);
     assert_eq!(node.call("eth_getBlockByNumber", json!(["0xfff", true])).await, json!(null));
     assert_eq!(node.call("eth_chainId", json!([])).await, "0x7a69");
+}
+
+fn refusal(code: i64, message: &str, id: Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_are_no_calls_get_geths_codes_and_words() {
+    let node = Node::start().await;
+    let parse = refusal(-32700, "parse error", Value::Null);
+    for body in ["{ not json", "[1,", "not json", "", "   ", "{\"id\":1", "nul"] {
+        assert_eq!(node.post_text(body.into()).await, (200, parse.clone()), "{body}");
+    }
+    let no_call = |id: Value| refusal(-32600, "invalid request", id);
+    for body in ["1", "null", "true", "\"eth_chainId\"", " -1.5 ", "{}"] {
+        assert_eq!(node.post_text(body.into()).await, (200, no_call(Value::Null)), "{body}");
+    }
+    let old = r#"{"jsonrpc":"1.0","id":7,"method":"eth_chainId"}"#;
+    assert_eq!(node.post_text(old.into()).await.1, no_call(json!(7)));
+    let empty = refusal(-32600, "empty batch", Value::Null);
+    assert_eq!(node.post_text("[]".into()).await, (200, empty));
+    let call = json!({ "jsonrpc": "2.0", "id": "a", "method": "eth_chainId" });
+    let mixed = node.post(&json!([1, call, { "id": 2 }])).await;
+    assert_eq!(mixed[0], no_call(Value::Null));
+    assert_eq!((&mixed[1]["id"], &mixed[1]["result"]), (&json!("a"), &json!("0x7a69")));
+    assert_eq!(mixed[2], no_call(json!(2)));
+    // Space before the body, however much, is no fault.
+    let spaced = format!("{}{call}", "\n ".repeat(500));
+    assert_eq!(node.post_text(spaced).await.1["result"], "0x7a69");
+}
+
+/// A call that returns 65,535 bytes.
+fn large(id: u64) -> Value {
+    let code = json!({ BOB.to_string(): { "code": "0x61ffff5ff3" } });
+    json!({ "jsonrpc": "2.0", "id": id, "method": "eth_call", "params": [{ "to": BOB }, "latest", code] })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_are_too_large_get_geths_code() {
+    let limits = Limits { max_response_body: 200_000, ..Limits::default() };
+    let node = Node::with_limits(L1Config::default(), limits).await;
+    let too_large = |id: u64| refusal(-32003, "response too large", json!(id));
+    assert!(node.post(&large(1)).await["result"].is_string());
+    let small = json!({ "jsonrpc": "2.0", "id": 3, "method": "eth_chainId" });
+    // The second does not fit beside the first: neither it nor what follows is answered.
+    let answers = node.post(&json!([large(1), large(2), small])).await;
+    assert!(answers[0]["result"].is_string());
+    assert_eq!((&answers[1], &answers[2]), (&too_large(2), &too_large(3)));
+    let limits = Limits { max_response_body: 100_000, ..Limits::default() };
+    let node = Node::with_limits(L1Config::default(), limits).await;
+    assert_eq!(node.post(&large(1)).await, too_large(1));
+    let answers = node.post(&json!([small, large(2)])).await;
+    assert_eq!((&answers[0]["result"], &answers[1]), (&json!("0x7a69"), &too_large(2)));
+}
+
+/// The answer to a body whose size is not said beforehand.
+async fn unannounced(node: &Node, size: usize) -> String {
+    let mut stream = tokio::net::TcpStream::connect(node.rpc.addr()).await.unwrap();
+    let head = "POST / HTTP/1.1\r\nhost: l1\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let body = format!("{head}{size:x}\r\n{}\r\n0\r\n\r\n", " ".repeat(size));
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 64];
+    let read = stream.read(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer[..read]).into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,9 +196,13 @@ async fn limits_hold() {
     let node = Node::with_limits(L1Config::default(), limits).await;
     let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": [] });
     assert_eq!(node.post(&json!([call, call, call])).await.as_array().unwrap().len(), 3);
-    assert_eq!(node.post(&json!([call, call, call, call])).await["error"]["code"], -32010);
+    let too_large = |id: Value| refusal(-32600, "batch too large", id);
+    assert_eq!(node.post(&json!([call, call, call, call])).await, json!([too_large(json!(1))]));
+    // Far too many are not even looked at.
+    assert_eq!(node.post(&json!(vec![1; 500])).await, too_large(Value::Null));
     let (status, _) = node.post_text(" ".repeat(3_000)).await;
     assert_eq!(status, 413);
+    assert!(unannounced(&node, 3_000).await.starts_with("HTTP/1.1 413"));
     node.call("eth_newBlockFilter", json!([])).await;
     node.call("eth_newBlockFilter", json!([])).await;
     assert_eq!(node.error("eth_newBlockFilter", json!([])).await.0, -32005);
