@@ -7,7 +7,9 @@
 
 use crate::error::{ChainError, Result};
 use crate::frames::Stepwise;
+use crate::tracers::Tracers;
 use crate::view::{Block, Extra, Log, Receipt, Transaction};
+use alloy_eips::eip7910::EthForkConfig;
 use alloy_primitives::{Address, B256, Bloom, Bytes, TxHash, U256};
 use alloy_rpc_types::state::StateOverride;
 use alloy_rpc_types::{BlockOverrides, EIP1186AccountProofResponse, Header, TransactionRequest};
@@ -17,7 +19,7 @@ use revm::context::{BlockEnv, TxEnv};
 use revm::context_interface::result::{ExecutionResult, HaltReason, ResultAndState};
 use revm::database_interface::DatabaseRef;
 use revm_inspectors::access_list::AccessListInspector;
-use revm_inspectors::tracing::{DebugInspector, TracingInspector};
+use revm_inspectors::tracing::TracingInspector;
 use serde_json::Value;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -48,8 +50,8 @@ pub enum BlockRef {
     Number(u64),
     /// By hash.
     Hash(B256),
-    /// The block being built: the head's state with the pool's executable transactions, or just the head where the chain has
-    /// nothing better.
+    /// The block after the head, as it would be built now: its number, timestamp and fees. Its transactions are the pool's executable
+    /// ones, which nobody has executed yet: its state is the head's, it has no receipts, and it cannot be replayed.
     Pending,
 }
 
@@ -110,7 +112,7 @@ pub struct CallOutcome {
 #[derive(Debug)]
 pub enum RpcInspector {
     /// `debug_trace*`.
-    Debug(Box<Stepwise<DebugInspector>>),
+    Debug(Box<Tracers>),
     /// `eth_createAccessList`.
     AccessList(Box<AccessListInspector>),
     /// Call traces for other namespaces (`ots_`).
@@ -133,7 +135,7 @@ impl RpcInspector {
     }
 
     /// A call or creation ended.
-    const fn leave(&mut self) {
+    fn leave(&mut self) {
         match self {
             Self::Debug(i) => i.leave(),
             Self::Calls(i) => i.leave(),
@@ -275,14 +277,24 @@ pub trait Chain: Send + Sync + 'static {
     /// Executes included transactions again under a tracer.
     fn replay(&self, target: ReplayTarget, tracer: &mut dyn TxTracer) -> Result<()>;
 
-    /// The pool's content.
+    /// The pool's content; a chain may cut it to a bound.
     fn pool(&self) -> Result<PoolSnapshot>;
+
+    /// How many transactions the pool holds: (executable, behind a nonce gap).
+    fn pool_counts(&self) -> Result<(usize, usize)> {
+        self.pool().map(|pool| (pool.pending.len(), pool.queued.len()))
+    }
 
     /// New heads, from now on. Lagging receivers lose the oldest.
     fn subscribe_blocks(&self) -> broadcast::Receiver<Arc<BlockEvent>>;
 
     /// Hashes of transactions that enter the pool, from now on. Lagging receivers lose the oldest.
     fn subscribe_pending(&self) -> broadcast::Receiver<TxHash>;
+
+    /// What EIP-7910's `eth_config` says of the fork that is active. No other is scheduled on any chain behind this server.
+    fn fork(&self) -> Result<EthForkConfig> {
+        Err(ChainError::unsupported("eth_config"))
+    }
 
     /// EIP-1186 proof, where the chain has a Merkle-Patricia trie.
     fn proof(
@@ -510,8 +522,8 @@ mod inspect {
     macro_rules! each {
         ($self:expr, $i:ident => $call:expr) => {
             match $self {
-                RpcInspector::Debug(stepwise) => {
-                    let $i = &mut stepwise.inner;
+                RpcInspector::Debug(tracers) => {
+                    let $i = tracers.as_mut();
                     $call
                 }
                 RpcInspector::AccessList(boxed) => {

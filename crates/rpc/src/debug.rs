@@ -1,4 +1,4 @@
-//! `debug_trace*` with callTracer, prestateTracer, flatCallTracer, 4byteTracer, noopTracer and struct logs.
+//! `debug_trace*` with callTracer, prestateTracer, flatCallTracer, 4byteTracer, erc7562Tracer, noopTracer, muxTracer and struct logs.
 
 use crate::chain::{
     BlockRef, CallPurpose, ReplayTarget, RpcInspector, StateView, TracedTx, TxTracer,
@@ -8,28 +8,25 @@ use crate::error::{ChainError, Result};
 use crate::execute::{self, Request, TRACE_PERMITS};
 use crate::frames::Stepwise;
 use crate::params::{Args, BlockArg};
+use crate::tracers::{Tracers, bad_tracer};
 use crate::view::{Log, Receipt};
 use alloy_primitives::{B256, Bytes, TxHash};
 use alloy_rlp::Encodable;
+use alloy_rpc_types::trace::geth::mux::MuxFrame;
 use alloy_rpc_types::trace::geth::{
     DefaultFrame, GethDebugBuiltInTracerType, GethDebugTracerType, GethDebugTracingCallOptions,
     GethDebugTracingOptions, GethTrace,
 };
 use revm::context::{BlockEnv, TxEnv};
 use revm::context_interface::result::{HaltReason, ResultAndState};
-use revm_inspectors::tracing::{
-    DebugInspector, DebugInspectorError, GethTraceBuilder, TraceLimitBehavior, TraceLimits,
-    TransactionContext,
-};
+use revm_inspectors::tracing::{DebugInspector, GethTraceBuilder, TransactionContext};
 use serde::Serialize;
-use std::fmt::Display;
 use std::ops::ControlFlow;
 
 /// Most steps of a struct log trace with stacks (up to 32 KiB each), and without.
 const MAX_STEPS: u64 = 50_000;
 const MAX_STEPS_NO_STACK: u64 = 1_000_000;
-/// Most bytes of call inputs, memory and the like that a trace copies.
-const MAX_TRACE_BYTES: usize = 256 << 20;
+
 /// One transaction's trace in a block's.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -48,32 +45,6 @@ struct Debugger {
     steps: usize,
     most_steps: usize,
     traces: Vec<(TracedTx, GethTrace)>,
-}
-
-fn bad_tracer<E: Display>(error: DebugInspectorError<E>) -> ChainError {
-    match error {
-        DebugInspectorError::Database(e) => ChainError::Internal(e.to_string()),
-        other => ChainError::InvalidParams(other.to_string()),
-    }
-}
-
-/// Bounds what the tracer copies: without them, one call that loops fills any memory.
-fn bounded(inspector: DebugInspector) -> DebugInspector {
-    let limits = TraceLimits::default()
-        .set_max_recorded_bytes(Some(MAX_TRACE_BYTES))
-        .set_behavior(TraceLimitBehavior::Halt);
-    match inspector {
-        DebugInspector::CallTracer(i, c) => DebugInspector::CallTracer(i.with_limits(limits), c),
-        DebugInspector::PreStateTracer(i, c) => {
-            DebugInspector::PreStateTracer(i.with_limits(limits), c)
-        }
-        DebugInspector::FlatCallTracer(i) => DebugInspector::FlatCallTracer(i.with_limits(limits)),
-        DebugInspector::Erc7562Tracer(i, c) => {
-            DebugInspector::Erc7562Tracer(i.with_limits(limits), c)
-        }
-        DebugInspector::Default(i, c) => DebugInspector::Default(i.with_limits(limits), c),
-        other => other,
-    }
 }
 
 /// The struct logs of a transaction with several top-level calls: one call's after the other's, as they ran. `None` for all others.
@@ -99,21 +70,21 @@ fn struct_logs(
 
 impl Debugger {
     fn new(mut options: GethDebugTracingOptions, only: Option<TxHash>) -> Result<Self> {
-        if matches!(
-            &options.tracer,
-            Some(GethDebugTracerType::BuiltInTracer(GethDebugBuiltInTracerType::MuxTracer))
-        ) {
-            return Err(ChainError::InvalidParams("muxTracer is not served".into()));
-        }
         let most = if options.config.is_stack_enabled() { MAX_STEPS } else { MAX_STEPS_NO_STACK };
         let asked = options.config.limit.filter(|limit| *limit > 0);
         let limit = asked.unwrap_or(most).min(most);
         options.config.limit = Some(limit);
         let step_bound = asked.is_none_or(|asked| asked > most).then_some(limit as usize);
-        let inspector = bounded(DebugInspector::new(options).map_err(bad_tracer)?);
-        let inspector = RpcInspector::Debug(Box::new(Stepwise::new(inspector)));
+        let inspector = RpcInspector::Debug(Box::new(Tracers::new(options)?));
         let most_steps = most as usize;
         Ok(Self { inspector, only, step_bound, steps: 0, most_steps, traces: Vec::new() })
+    }
+
+    /// Runs an execution. When the tracers ended it, that is the reason of whatever came out.
+    fn watch(&mut self, run: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let ran = run(self);
+        let RpcInspector::Debug(tracers) = &self.inspector else { return ran };
+        tracers.cut().map_or(ran, Err)
     }
 
     /// Refuses to pass a cut trace off as a whole one, and to hold more steps of a block than it may.
@@ -139,7 +110,13 @@ impl Debugger {
 
 impl TxTracer for Debugger {
     fn inspector(&mut self, tx: &TracedTx) -> Option<&mut RpcInspector> {
-        self.only.is_none_or(|hash| hash == tx.hash).then_some(&mut self.inspector)
+        if self.only.is_some_and(|hash| hash != tx.hash) {
+            return None;
+        }
+        if let RpcInspector::Debug(tracers) = &mut self.inspector {
+            tracers.begin();
+        }
+        Some(&mut self.inspector)
     }
 
     fn finish(
@@ -150,28 +127,68 @@ impl TxTracer for Debugger {
         result: &ResultAndState<HaltReason>,
         before: &dyn StateView,
     ) -> Result<ControlFlow<()>> {
-        let RpcInspector::Debug(inspector) = &mut self.inspector else {
+        let RpcInspector::Debug(tracers) = &mut self.inspector else {
             return Ok(ControlFlow::Break(()));
         };
+        if let Some(cut) = tracers.cut() {
+            return Err(cut);
+        }
+        let run = Run { tx, tx_env, block_env, result, before };
+        let traces = tracers.each.iter_mut().map(|t| run.trace(t)).collect::<Result<Vec<_>>>()?;
+        let trace = together(tracers.names.as_deref(), traces);
+        self.count_steps(&trace)?;
+        self.traces.push((*tx, trace));
+        Ok(if self.only.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+}
+
+/// An execution that a tracer has seen.
+struct Run<'a> {
+    tx: &'a TracedTx,
+    tx_env: &'a TxEnv,
+    block_env: &'a BlockEnv,
+    result: &'a ResultAndState<HaltReason>,
+    before: &'a dyn StateView,
+}
+
+impl Run<'_> {
+    /// What the tracer says of it; the tracer is as new then.
+    fn trace(&self, inspector: &mut Stepwise<DebugInspector>) -> Result<GethTrace> {
+        let tx = self.tx;
         let included = !tx.hash.is_zero();
         let context = TransactionContext {
             block_hash: included.then_some(tx.block_hash),
             tx_index: included.then_some(tx.index as usize),
             tx_hash: included.then_some(tx.hash),
         };
-        let trace = match struct_logs(inspector, result) {
+        let trace = match struct_logs(inspector, self.result) {
             Some(trace) => trace,
             None => {
-                inspector.join(tx_env, &result.result);
+                inspector.join(self.tx_env, &self.result.result);
                 inspector
-                    .get_result(Some(context), tx_env, block_env, result, &mut &*before)
+                    .get_result(
+                        Some(context),
+                        self.tx_env,
+                        self.block_env,
+                        self.result,
+                        &mut &*self.before,
+                    )
                     .map_err(bad_tracer)?
             }
         };
         inspector.fuse().map_err(bad_tracer)?;
-        self.count_steps(&trace)?;
-        self.traces.push((*tx, trace));
-        Ok(if self.only.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        Ok(trace)
+    }
+}
+
+/// The traces of a `muxTracer` by name, or the only one.
+fn together(names: Option<&[GethDebugBuiltInTracerType]>, traces: Vec<GethTrace>) -> GethTrace {
+    match names {
+        Some(names) => {
+            let names = names.iter().map(|name| GethDebugTracerType::from(*name));
+            GethTrace::MuxTracer(MuxFrame(names.zip(traces).collect()))
+        }
+        None => traces.into_iter().next().unwrap_or_default(),
     }
 }
 
@@ -179,7 +196,7 @@ fn trace_transaction(ctx: &Context, args: &mut Args<'_>) -> Result<GethTrace> {
     let (hash, options) =
         (args.req::<TxHash>()?, args.opt::<GethDebugTracingOptions>()?.unwrap_or_default());
     let mut debugger = Debugger::new(options, Some(hash))?;
-    ctx.chain.replay(ReplayTarget::Transaction(hash), &mut debugger)?;
+    debugger.watch(|d| ctx.chain.replay(ReplayTarget::Transaction(hash), d))?;
     debugger.single()
 }
 
@@ -188,12 +205,15 @@ fn trace_block(
     block: BlockRef,
     options: GethDebugTracingOptions,
 ) -> Result<Vec<BlockTrace>> {
+    if block == BlockRef::Pending {
+        return Err(ChainError::Halted("tracing on top of pending is not supported".into()));
+    }
     let known = ctx.chain.block(block)?.ok_or(ChainError::UnknownBlock)?;
     if known.header.number == 0 {
         return Err(ChainError::Halted("genesis is not traceable".into()));
     }
     let mut debugger = Debugger::new(options, None)?;
-    ctx.chain.replay(ReplayTarget::Block(block), &mut debugger)?;
+    debugger.watch(|d| ctx.chain.replay(ReplayTarget::Block(block), d))?;
     Ok(debugger
         .traces
         .into_iter()
@@ -264,7 +284,7 @@ fn trace_call(ctx: &Context, args: &mut Args<'_>) -> Result<GethTrace> {
     call.state_overrides = options.state_overrides;
     call.block_overrides = options.block_overrides.map(Box::new);
     let mut debugger = Debugger::new(options.tracing_options, None)?;
-    ctx.chain.call(call, Some(&mut debugger))?;
+    debugger.watch(|d| ctx.chain.call(call, Some(d)).map(|_| ()))?;
     debugger.single()
 }
 

@@ -21,16 +21,34 @@ pub(crate) const BOOTLOADER: Address = address!("0000000000000000000000000000000
 pub trait Recorder {
     /// Where it records.
     fn recorder(&mut self) -> Option<&mut TracingInspector>;
+
+    /// The same, to look at.
+    fn recorder_ref(&self) -> Option<&TracingInspector>;
 }
 
 impl Recorder for TracingInspector {
     fn recorder(&mut self) -> Option<&mut TracingInspector> {
         Some(self)
     }
+
+    fn recorder_ref(&self) -> Option<&TracingInspector> {
+        Some(self)
+    }
 }
 
 impl Recorder for DebugInspector {
     fn recorder(&mut self) -> Option<&mut TracingInspector> {
+        match self {
+            Self::CallTracer(i, _)
+            | Self::PreStateTracer(i, _)
+            | Self::FlatCallTracer(i)
+            | Self::Erc7562Tracer(i, _)
+            | Self::Default(i, _) => Some(i),
+            _ => None,
+        }
+    }
+
+    fn recorder_ref(&self) -> Option<&TracingInspector> {
         match self {
             Self::CallTracer(i, _)
             | Self::PreStateTracer(i, _)
