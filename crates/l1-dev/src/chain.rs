@@ -5,7 +5,10 @@ use crate::core::{Core, Entry, SUGGESTED_TIP};
 use crate::evm;
 use crate::pool::PoolTx;
 use crate::state::StateDb;
+use alloy_consensus::Transaction as _;
 use alloy_eips::eip2718::Encodable2718;
+use alloy_eips::eip7910::{EthForkConfig, SystemContract};
+use alloy_eips::{eip2935, eip4788, eip7002, eip7251};
 use alloy_primitives::{Address, B256, Bloom, Bytes, TxHash, U256, keccak256};
 use alloy_rpc_types::serde_helpers::JsonStorageKey;
 use alloy_rpc_types::{BlockOverrides, EIP1186AccountProofResponse, EIP1186StorageProof, Header};
@@ -13,7 +16,7 @@ use cairn_rpc::chain::{CallRequest, TracedTx, TxTracer};
 use cairn_rpc::view::{Block, Receipt, Transaction};
 use cairn_rpc::{
     BlockEvent, BlockRef, CallOutcome, Chain, ChainError, Fees, NamedBlock, PoolSnapshot,
-    ReplayTarget, Result, StateView,
+    ReplayTarget, Result, StateView, fork,
 };
 use futures::future::BoxFuture;
 use revm::DatabaseCommit;
@@ -22,6 +25,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use tokio::sync::broadcast;
 
+/// Most transactions that the pending block shows.
+const MAX_PENDING: usize = 10_000;
+
 /// A handle to the chain; what the server holds.
 #[derive(Clone)]
 pub(crate) struct Node(pub(crate) Arc<Core>);
@@ -29,6 +35,21 @@ pub(crate) struct Node(pub(crate) Arc<Core>);
 impl Node {
     fn pool_view(&self, tx: &PoolTx) -> Transaction {
         Transaction::from_envelope(&tx.sent.tx, tx.sent.sender, None, None)
+    }
+
+    /// What the next block would take, as the pool orders it.
+    fn pending_txs(&self, header: &alloy_consensus::Header) -> Vec<Arc<PoolTx>> {
+        let (state, mut room) = (self.0.head().state, header.gas_limit);
+        let base_fee = header.base_fee_per_gas.unwrap_or_default();
+        let best = self.0.pool.lock().best(base_fee, MAX_PENDING, |sender| state.nonce(sender));
+        let mut fits = |tx: &Arc<PoolTx>| match room.checked_sub(tx.sent.tx.gas_limit()) {
+            Some(rest) => {
+                room = rest;
+                true
+            }
+            None => false,
+        };
+        best.into_iter().take_while(|tx| fits(tx)).collect()
     }
 
     /// State and environment of a simulated call.
@@ -100,7 +121,7 @@ impl Chain for Node {
     fn block(&self, block: BlockRef) -> Result<Option<Arc<Block>>> {
         if block == BlockRef::Pending {
             let (_, header) = self.0.pending_header();
-            let (pending, _) = self.0.pool.lock().all();
+            let pending = self.pending_txs(&header);
             let transactions = pending.iter().map(|tx| tx.hash()).collect();
             return Ok(Some(Arc::new(Block {
                 header: Header::new(header),
@@ -117,7 +138,9 @@ impl Chain for Node {
 
     fn transactions(&self, block: BlockRef) -> Result<Option<Vec<Transaction>>> {
         if block == BlockRef::Pending {
-            return Ok(Some(self.pool()?.pending));
+            let (_, header) = self.0.pending_header();
+            let pending = self.pending_txs(&header);
+            return Ok(Some(pending.iter().map(|tx| self.pool_view(tx)).collect()));
         }
         Ok(self.0.block(block)?.map(|b| b.transactions()))
     }
@@ -252,6 +275,24 @@ impl Chain for Node {
 
     fn subscribe_pending(&self) -> broadcast::Receiver<TxHash> {
         self.0.pending.subscribe()
+    }
+
+    fn fork(&self) -> Result<EthForkConfig> {
+        let genesis = self.0.block_by_number(0)?.ok_or(ChainError::UnknownBlock)?;
+        let contracts = [
+            (SystemContract::BeaconRoots, eip4788::BEACON_ROOTS_ADDRESS),
+            (SystemContract::HistoryStorage, eip2935::HISTORY_STORAGE_ADDRESS),
+            (
+                SystemContract::WithdrawalRequestPredeploy,
+                eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS,
+            ),
+            (
+                SystemContract::ConsolidationRequestPredeploy,
+                eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
+            ),
+        ];
+        let chain_id = self.0.config.chain_id;
+        Ok(fork::since_genesis(chain_id, genesis.hash, evm::SPEC, BLOBS, contracts))
     }
 
     fn proof(

@@ -5,6 +5,7 @@ use crate::context::{Context, Module, Registered, heavy, quick};
 use crate::error::{ChainError, Result};
 use crate::params::{Args, BlockArg, Quantity, Word};
 use crate::view::{Block, Extra, Hex, Receipt, Transaction};
+use alloy_eips::eip7910::EthConfig;
 use alloy_primitives::{Address, B256, Bytes, TxHash, U256, keccak256};
 use alloy_rpc_types::Header;
 use serde::ser::SerializeMap;
@@ -65,16 +66,26 @@ impl Serialize for BlockJson<'_> {
 struct OwnedBlock {
     block: std::sync::Arc<Block>,
     bodies: Bodies,
+    /// It is not built yet.
+    pending: bool,
 }
 
 impl Serialize for OwnedBlock {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        BlockJson {
+        let block = BlockJson {
             header: &self.block.header,
             extra: &self.block.extra,
             transactions: Some(&self.bodies),
+        };
+        if !self.pending {
+            return block.serialize(s);
         }
-        .serialize(s)
+        // As geth: what only a finished block has is null.
+        let mut value = serde_json::to_value(block).map_err(serde::ser::Error::custom)?;
+        for field in ["hash", "nonce", "miner"] {
+            value[field] = Value::Null;
+        }
+        value.serialize(s)
     }
 }
 
@@ -86,7 +97,7 @@ fn get_block(ctx: &Context, block: Option<BlockRef>, full: bool) -> Result<Optio
     } else {
         Bodies::Hashes(block.transactions.clone())
     };
-    Ok(Some(OwnedBlock { block, bodies }))
+    Ok(Some(OwnedBlock { block, bodies, pending: at == BlockRef::Pending }))
 }
 
 fn hash_arg(args: &mut Args<'_>) -> Result<Option<BlockRef>> {
@@ -218,6 +229,9 @@ fn register_state(m: &mut Module) -> Registered {
 
 fn register_node(m: &mut Module) -> Registered {
     quick(m, "eth_chainId", |ctx, _| Ok(Hex(ctx.chain.chain_id())))?;
+    quick(m, "eth_config", |ctx, _| {
+        Ok(EthConfig { current: ctx.chain.fork()?, next: None, last: None })
+    })?;
     quick(m, "eth_protocolVersion", |_, _| Ok("0x44"))?;
     quick(m, "eth_syncing", |_, _| Ok(false))?;
     quick(m, "eth_mining", |_, _| Ok(false))?;

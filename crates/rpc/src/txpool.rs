@@ -45,7 +45,7 @@ pub(crate) fn register(m: &mut Module) -> Registered {
         Ok(both(group(pool.pending, summary), group(pool.queued, summary)))
     })?;
     heavy(m, "txpool_status", |ctx, _| {
-        let pool = ctx.chain.pool()?;
-        Ok(both(Hex(pool.pending.len()), Hex(pool.queued.len())))
+        let (pending, queued) = ctx.chain.pool_counts()?;
+        Ok(both(Hex(pending), Hex(queued)))
     })
 }

@@ -3,13 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use alloy_eips::eip7840::BlobParams;
+use alloy_eips::eip7910::{EthForkConfig, SystemContract};
 use alloy_primitives::{Address, B256, Bloom, Bytes, TxHash};
-use cairn_primitives::Transaction as L2Transaction;
+use alloy_rpc_types::EIP1186AccountProofResponse;
+use cairn_primitives::header::BlockHeader;
+use cairn_primitives::{Transaction as L2Transaction, address};
 use cairn_rpc::error::Result;
 use cairn_rpc::{
     Block, BlockEvent, BlockRef, CallOutcome, CallRequest, Chain, ChainError, Fees, NamedBlock,
-    PoolSnapshot, Receipt, ReplayTarget, StateView, Transaction, TxTracer,
+    PoolSnapshot, Receipt, ReplayTarget, StateView, Transaction, TxTracer, fork,
 };
+use cairn_stf::RecoveredTx;
+use cairn_stf::evm::SPEC;
 use cairn_stf::limits::{BLOCK_GAS_LIMIT, TX_GAS_LIMIT};
 use cairn_storage::{BlockRecord, ReceiptRecord, StorageError, TxLocation, TxRecord};
 use futures::FutureExt;
@@ -23,6 +29,16 @@ use crate::state::SnapshotReader;
 
 /// Most transactions of each kind that the pool's content lists.
 const MAX_POOL_VIEW: usize = 10_000;
+
+/// The chain's own system contracts, by the names that zkSync gives them.
+const SYSTEM_CONTRACTS: [(&str, Address); 6] = [
+    ("ACCOUNT_CODE_STORAGE_ADDRESS", address::ACCOUNT_CODE_STORAGE),
+    ("NONCE_HOLDER_ADDRESS", address::NONCE_HOLDER),
+    ("CONTRACT_DEPLOYER_ADDRESS", address::CONTRACT_DEPLOYER),
+    ("L1_MESSENGER_ADDRESS", address::L1_MESSENGER),
+    ("L2_BASE_TOKEN_ADDRESS", address::BASE_TOKEN),
+    ("SYSTEM_CONTEXT_ADDRESS", address::SYSTEM_CONTEXT),
+];
 
 impl L2Rpc {
     pub(super) fn number(&self, block: BlockRef) -> Result<Option<u64>> {
@@ -94,6 +110,40 @@ impl L2Rpc {
         receipt.ok_or_else(|| internal(StorageError::Corrupt("a receipt is missing".into())))
     }
 
+    /// What the next block would take, as the pool orders it and without executing anything.
+    fn pending_txs(&self) -> Vec<Arc<RecoveredTx>> {
+        let mut room = BLOCK_GAS_LIMIT;
+        let mut fits = |tx: &Arc<RecoveredTx>| match room.checked_sub(tx.tx.gas_limit()) {
+            Some(rest) => {
+                room = rest;
+                true
+            }
+            None => false,
+        };
+        let pool = self.shared().pool.lock();
+        pool.best().take(MAX_POOL_VIEW).take_while(|tx| fits(tx)).collect()
+    }
+
+    /// The block after the head as it would be built now, without what only execution decides.
+    fn pending_block(&self) -> Result<Block> {
+        let (head, env) = self.call_env(BlockRef::Pending)?;
+        let hashes = self.pending_txs().iter().map(|tx| tx.hash).collect();
+        let header = BlockHeader {
+            chain_id: env.chain_id,
+            number: env.number,
+            timestamp: env.timestamp,
+            parent_hash: env.parent_hash,
+            txs_rolling_hash: B256::ZERO,
+            base_fee: env.fees.base_fee,
+            gas_used: 0,
+            beneficiary: env.beneficiary,
+        };
+        let record = BlockRecord { hash: B256::ZERO, header, size: 0, ..head };
+        let root = views::open_batch_root(self.shared());
+        let batch = BatchView { prev_state_root: root, ..BatchView::default() };
+        Ok(views::block(&record, Bloom::ZERO, views::roots(&[], &[]), batch, hashes))
+    }
+
     pub(super) fn snapshot(&self, number: u64) -> Result<SnapshotReader> {
         let shared = self.shared();
         SnapshotReader::at(&shared.storage, number, shared.codes.clone()).map_err(internal)
@@ -136,6 +186,9 @@ impl Chain for L2Rpc {
     }
 
     fn block(&self, block: BlockRef) -> Result<Option<SharedBlock>> {
+        if block == BlockRef::Pending {
+            return self.pending_block().map(|block| Some(Arc::new(block)));
+        }
         let Some(record) = self.record(block)? else { return Ok(None) };
         let number = record.header.number;
         let bloom = self.shared().storage.bloom(number).map_err(internal)?.unwrap_or_default();
@@ -149,6 +202,12 @@ impl Chain for L2Rpc {
     }
 
     fn transactions(&self, block: BlockRef) -> Result<Option<Vec<Transaction>>> {
+        if block == BlockRef::Pending {
+            let txs = self.pending_txs();
+            return Ok(Some(
+                txs.iter().map(|t| views::transaction(&t.tx, t.sender, None)).collect(),
+            ));
+        }
         let Some(record) = self.record(block)? else { return Ok(None) };
         let batch = self.batch_view(record.header.number)?;
         let stored = self.shared().storage.transactions(record.header.number).map_err(internal)?;
@@ -161,6 +220,9 @@ impl Chain for L2Rpc {
     }
 
     fn receipts(&self, block: BlockRef) -> Result<Option<Vec<Receipt>>> {
+        if block == BlockRef::Pending {
+            return Ok(None);
+        }
         let Some(record) = self.record(block)? else { return Ok(None) };
         let number = record.header.number;
         let batch = self.batch_view(number)?;
@@ -252,6 +314,12 @@ impl Chain for L2Rpc {
         }
     }
 
+    fn pool_counts(&self) -> Result<(usize, usize)> {
+        let pool = self.shared().pool.lock();
+        let pending = pool.iter().filter(|(_, executable)| *executable).count();
+        Ok((pending, pool.len() - pending))
+    }
+
     fn pool(&self) -> Result<PoolSnapshot> {
         let pool = self.shared().pool.lock();
         let mut snapshot = PoolSnapshot::default();
@@ -267,6 +335,29 @@ impl Chain for L2Rpc {
             }
         }
         Ok(snapshot)
+    }
+
+    fn proof(
+        &self,
+        _address: Address,
+        _keys: Vec<B256>,
+        _block: BlockRef,
+    ) -> Result<EIP1186AccountProofResponse> {
+        // The state is no Merkle-Patricia trie: an EIP-1186 proof of it does not exist.
+        Err(ChainError::Unsupported(
+            "the method eth_getProof does not exist/is not available: use zks_getProof, which proves slots in this chain's state tree"
+                .into(),
+        ))
+    }
+
+    fn fork(&self) -> Result<EthForkConfig> {
+        let genesis = self.record(BlockRef::Number(0))?.ok_or(ChainError::UnknownBlock)?;
+        // There are no blobs on this chain; clients want the other numbers all the same.
+        let none = BlobParams { target_blob_count: 0, max_blob_count: 0, ..BlobParams::osaka() };
+        let own = SYSTEM_CONTRACTS.map(|(name, at)| (SystemContract::Other(name.into()), at));
+        let history = (SystemContract::HistoryStorage, address::HISTORY_STORAGE);
+        let contracts = own.into_iter().chain([history]);
+        Ok(fork::since_genesis(self.chain_id(), genesis.hash, SPEC, none, contracts))
     }
 
     fn subscribe_blocks(&self) -> broadcast::Receiver<Arc<BlockEvent>> {

@@ -291,7 +291,7 @@ fn named_halt(text: String) -> HaltReason {
 
 impl L2Rpc {
     /// The environment of a call on a block: geth's rule, the block's own header; on the pending block, the next one's.
-    fn call_env(&self, block: BlockRef) -> Result<(BlockRecord, BlockEnvParams)> {
+    pub(super) fn call_env(&self, block: BlockRef) -> Result<(BlockRecord, BlockEnvParams)> {
         let record = self.record(block)?.ok_or(ChainError::UnknownBlock)?;
         let shared = self.shared();
         let now = *shared.fees.read();

@@ -292,6 +292,56 @@ async fn time_and_mining() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pending_is_the_next_block() {
+    let dir = tempfile::tempdir().unwrap();
+    let sequencer = start(dir.path(), config());
+    let chain = rpc(&sequencer);
+    chain.set_automine(false).unwrap();
+    sequencer.mine().await.unwrap();
+    let head = sequencer.storage().head().unwrap();
+    let mut hashes = Vec::new();
+    for nonce in [0, 1, 5] {
+        let (hash, raw) = Tx::new(nonce).sign(&key(0));
+        chain.submit(raw).await.unwrap();
+        hashes.push(hash);
+    }
+    let block = chain.block(BlockRef::Pending).unwrap().unwrap();
+    assert_eq!(block.header.number, head.header.number + 1);
+    assert_eq!(block.header.parent_hash, head.hash);
+    assert!(block.header.timestamp >= head.header.timestamp);
+    assert_eq!(block.transactions, hashes[..2], "not what waits for a nonce");
+    let whole = chain.transactions(BlockRef::Pending).unwrap().unwrap();
+    assert!(whole.iter().map(|tx| tx.hash).eq(block.transactions.iter().copied()));
+    assert!(whole.iter().all(|tx| tx.inclusion.is_none()));
+    assert!(chain.receipts(BlockRef::Pending).unwrap().is_none());
+    assert_eq!(chain.pool_counts().unwrap(), (2, 1));
+    sequencer.mine().await.unwrap();
+    let built = chain.block(BlockRef::Number(block.header.number)).unwrap().unwrap();
+    assert_eq!(built.transactions, block.transactions);
+    assert_eq!(built.header.base_fee_per_gas, block.header.base_fee_per_gas);
+    assert_eq!(built.header.beneficiary, block.header.beneficiary);
+    assert_eq!(built.header.gas_limit, block.header.gas_limit);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_fork_and_what_proves_slots() {
+    let dir = tempfile::tempdir().unwrap();
+    let sequencer = start(dir.path(), config());
+    let chain = rpc(&sequencer);
+    let fork = chain.fork().unwrap();
+    assert_eq!(fork.chain_id, chain.chain_id());
+    assert_eq!((fork.blob_schedule.max_blob_count, fork.precompiles.len()), (0, 18));
+    let contracts = serde_json::to_value(&fork.system_contracts).unwrap();
+    assert_eq!(contracts.as_object().unwrap().len(), 7);
+    let messenger = "0x0000000000000000000000000000000000008008";
+    assert_eq!(contracts["L1_MESSENGER_ADDRESS"], messenger);
+    assert_eq!(contracts["HISTORY_STORAGE_ADDRESS"], "0x0000f90827f1c53a10cb7a02335b175320002935");
+    let refused = chain.proof(SINK, vec![], BlockRef::Number(0)).unwrap_err();
+    assert_eq!(refused.code(), -32601);
+    assert!(refused.to_string().contains("use zks_getProof"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn storage_proofs_of_older_batches_are_what_they_were() {
     let dir = tempfile::tempdir().unwrap();
     let sequencer = start(dir.path(), config());
