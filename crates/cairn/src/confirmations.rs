@@ -10,8 +10,12 @@ const DEVELOPMENT: [u64; 3] = [31_337, 1_337, 1_338];
 
 /// The depth: what was asked for, else none on the embedded L1 and on a development chain, and [`SAFE`] on every other.
 pub fn depth(asked: Option<u64>, external: bool, l1_chain_id: u64) -> u64 {
-    let development = !external || DEVELOPMENT.contains(&l1_chain_id);
-    asked.unwrap_or(if development { 0 } else { SAFE })
+    asked.unwrap_or(if is_development(external, l1_chain_id) { 0 } else { SAFE })
+}
+
+/// Whether an L1 is the embedded one or has a development chain's id.
+pub fn is_development(external: bool, l1_chain_id: u64) -> bool {
+    !external || DEVELOPMENT.contains(&l1_chain_id)
 }
 
 #[cfg(test)]

@@ -58,8 +58,10 @@ const DEMO_BATCH_AGE: Duration = Duration::from_secs(120);
 const RICH_DEPOSIT: u128 = 1_000_000_000_000_000_000_000;
 /// L1 gas price that fee estimates assume, in wei.
 const L1_GAS_PRICE: u64 = 1_000_000_000;
-/// Pause between two looks at L1 when it is on this machine.
+/// Pause between two looks at an L1 in development, and of the attester at the node.
 const POLL: Duration = Duration::from_millis(100);
+/// The same of other L1s, whose providers count requests.
+const REMOTE_POLL: Duration = Duration::from_secs(2);
 /// Longest that blocks are built without a look at L1's queue. L1 gives each operation three days.
 const MAX_L1_AGE: Duration = Duration::from_secs(2 * 24 * 3_600);
 /// Pause between two reminders of what is down.
@@ -390,11 +392,12 @@ impl Node {
         }
         let chain = self.network.chain.address;
         let operator = self.keys.operator.clone();
+        let poll = poll(config, &l1);
         let proofs = finality::proofs(verifiers, storage.clone(), &config.data_dir, pool);
         let batches = Arc::new(NodeBatches(storage));
         self.roles.start("settlement", move |stop| {
             let wallet = L1Wallet::new(l1.clone(), operator.clone()).sole();
-            let settler = Settler::new(wallet, chain, batches.clone(), proofs.clone(), POLL);
+            let settler = Settler::new(wallet, chain, batches.clone(), proofs.clone(), poll);
             async move { settler.run(stop).await.map_err(NodeError::from) }
         });
     }
@@ -403,7 +406,7 @@ impl Node {
     fn start_watchers(&mut self, config: &NodeConfig, l1: &L1) {
         let (l1, sequencer) = (l1.clone(), self.sequencer.clone());
         let (chain, created_at) = (self.network.chain.address, self.network.chain.created_at);
-        let confirmations = confirmations_of(config, &l1);
+        let (confirmations, poll) = (confirmations_of(config, &l1), poll(config, &l1));
         let followed =
             fees::Followed { l1: l1.clone(), chain, confirmations, sequencer: sequencer.clone() };
         self.roles.start("the look at L1's fee parameters", move |stop| {
@@ -412,7 +415,7 @@ impl Node {
         });
         self.roles.start("the L1 watcher", move |stop| {
             let sink = NodePriority { sequencer: sequencer.clone(), created_at };
-            let watcher = Watcher::new(l1.clone(), chain, sink, confirmations, POLL);
+            let watcher = Watcher::new(l1.clone(), chain, sink, confirmations, poll);
             async move { watcher.run(stop).await.map_err(NodeError::from) }
         });
     }
@@ -492,6 +495,11 @@ impl RestHandler for HealthPage {
 /// L1 blocks above what is taken from there.
 fn confirmations_of(config: &NodeConfig, l1: &L1) -> u64 {
     confirmations::depth(config.confirmations, config.l1_url.is_some(), l1.chain_id())
+}
+
+fn poll(config: &NodeConfig, l1: &L1) -> Duration {
+    let near = confirmations::is_development(config.l1_url.is_some(), l1.chain_id());
+    if near { POLL } else { REMOTE_POLL }
 }
 
 /// Where attestations come together: the network's own attester's and those of others.

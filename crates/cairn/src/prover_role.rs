@@ -190,6 +190,25 @@ enum Task {
 }
 
 impl Standing {
+    /// Reads off the files how far the prover is. What L1 has verified needs nothing more.
+    fn read(storage: &Storage, data_dir: &Path, max_range: u64) -> Result<Self, ProverError> {
+        let heads = storage.batch_heads();
+        let mut finished = heads.proven;
+        loop {
+            let furthest = heads.sealed.min(finished + max_range);
+            match final_file::longest(data_dir, storage, finished + 1, furthest)? {
+                Some((last, _)) => finished = last,
+                None => break,
+            }
+        }
+        let last = |from: u64, path: fn(&Path, u64) -> PathBuf| {
+            (from..heads.sealed).find(|n| !path(data_dir, n + 1).exists()).unwrap_or(heads.sealed)
+        };
+        let joined = last(finished, joined_path);
+        let proven = last(joined, shards_path);
+        Ok(Self { sealed: heads.sealed, proven, joined, finished })
+    }
+
     /// A full range is finished at once; a shorter one only when no further batch waits that could share its proof.
     fn next(self, max_range: u64) -> Option<Task> {
         let waiting = self.joined - self.finished;
@@ -206,6 +225,18 @@ impl Standing {
             None
         }
     }
+}
+
+fn work_path(data_dir: &Path, name: String) -> PathBuf {
+    data_dir.join("prover").join(name)
+}
+
+fn shards_path(data_dir: &Path, number: u64) -> PathBuf {
+    work_path(data_dir, format!("batch-{number}.shards"))
+}
+
+fn joined_path(data_dir: &Path, number: u64) -> PathBuf {
+    work_path(data_dir, format!("batch-{number}.joined"))
 }
 
 struct Worker {
@@ -241,22 +272,23 @@ impl Worker {
     }
 
     fn path(&self, name: String) -> PathBuf {
-        self.data_dir.join("prover").join(name)
+        work_path(&self.data_dir, name)
     }
 
     fn shards_path(&self, number: u64) -> PathBuf {
-        self.path(format!("batch-{number}.shards"))
+        shards_path(&self.data_dir, number)
     }
 
     fn joined_path(&self, number: u64) -> PathBuf {
-        self.path(format!("batch-{number}.joined"))
+        joined_path(&self.data_dir, number)
     }
 
     fn run(mut self) -> Result<(), ProverError> {
         let mut cleared = 0;
         while !self.stopped() {
             // L1 may want a proof from another batch on than before: it reverted some, or somebody else proved some. So nothing of this is remembered.
-            match self.standing()?.next(self.max_range) {
+            let at = Standing::read(&self.storage, &self.data_dir, self.max_range)?;
+            match at.next(self.max_range) {
                 Some(Task::Shards(n)) => self.prove(n)?,
                 Some(Task::Join(n)) => self.join(n)?,
                 Some(Task::Finish(a, b)) => self.finish(a, b)?,
@@ -267,32 +299,6 @@ impl Worker {
             }
         }
         Ok(())
-    }
-
-    /// Reads off the files how far it is. What L1 has verified needs nothing more.
-    fn standing(&self) -> Result<Standing, ProverError> {
-        let heads = self.storage.batch_heads();
-        let mut finished = heads.proven;
-        while let Some(last) = self.final_after(finished)? {
-            finished = last;
-        }
-        let mut joined = finished;
-        while joined < heads.sealed && self.joined_path(joined + 1).exists() {
-            joined += 1;
-        }
-        let mut proven = joined;
-        while proven < heads.sealed && self.shards_path(proven + 1).exists() {
-            proven += 1;
-        }
-        Ok(Standing { sealed: heads.sealed, proven, joined, finished })
-    }
-
-    /// The last batch of the final proof that begins after batch `before`, if it is made.
-    fn final_after(&self, before: u64) -> Result<Option<u64>, ProverError> {
-        let sealed = self.storage.batch_heads().sealed;
-        let (first, furthest) = (before + 1, sealed.min(before + self.max_range));
-        let found = final_file::longest(&self.data_dir, &self.storage, first, furthest)?;
-        Ok(found.map(|(last, _)| last))
     }
 
     /// Removes what is kept of batches for the case that L1 wants a proof of other ranges: of those that are settled it does not.
@@ -516,7 +522,13 @@ fn unix_ms() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::Address;
+    use cairn_primitives::ChainConfig;
+    use cairn_sequencer::{Sequencer, SequencerConfig};
+    use cairn_settlement::deploy::Ecosystem;
+
     use super::*;
+    use crate::genesis;
 
     /// Does one task after the other until there is nothing to do; the ranges of final proofs.
     fn ranges(
@@ -555,6 +567,73 @@ mod tests {
         // In the middle of it, after a restart.
         let middle = Standing { sealed: 8, proven: 6, joined: 5, finished: 3 };
         assert_eq!(ranges(middle, 4, none), [(4, 7), (8, 8)]);
+    }
+
+    /// A store with four sealed batches, an empty block each.
+    async fn four_batches(dir: &Path) -> Storage {
+        let config = ChainConfig::eth_rollup(271, 1);
+        let nowhere = Address::ZERO;
+        let ecosystem = Ecosystem {
+            l1_chain_id: 1,
+            bridgehub: nowhere,
+            asset_router: nowhere,
+            native_token_vault: nowhere,
+            nullifier: nowhere,
+            message_root: nowhere,
+            rollup_da_validator: nowhere,
+            governance: nowhere,
+            deployed_at: 0,
+        };
+        let genesis = genesis::genesis(&config, &ecosystem, 1).unwrap();
+        let storage = cairn_sequencer::open_storage(dir.join("l2"), &genesis).unwrap();
+        let settings = SequencerConfig::new(config, Address::ZERO);
+        let sequencer = Sequencer::start(settings, storage.clone()).unwrap();
+        for number in 1..=4 {
+            sequencer.mine().await.unwrap();
+            sequencer.seal_now().await.unwrap();
+            let mut heads = storage.watch_batches();
+            heads.wait_for(|heads| heads.sealed == number).await.unwrap();
+        }
+        tokio::task::spawn_blocking(move || sequencer.stop()).await.unwrap();
+        storage
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_prover_goes_on_where_l1_wants_a_proof() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = four_batches(dir.path()).await;
+        fs::create_dir_all(dir.path().join("prover")).unwrap();
+        let next = || Standing::read(&storage, dir.path(), 4).unwrap().next(4);
+        let claim = |n| storage.batch_info(n).unwrap().publicInput;
+        let final_proof = |first, last, claims: &[u64]| {
+            let public_inputs = claims.iter().map(|n| claim(*n)).collect();
+            let file = FinalFile { public_inputs, proof: Default::default() };
+            fs::write(final_file::path(dir.path(), first, last), file.encode()).unwrap();
+        };
+        assert_eq!(next(), Some(Task::Shards(1)));
+        fs::write(shards_path(dir.path(), 1), []).unwrap();
+        assert_eq!(next(), Some(Task::Join(1)));
+        for number in 1..=4 {
+            fs::write(joined_path(dir.path(), number), []).unwrap();
+        }
+        assert_eq!(next(), Some(Task::Finish(1, 4)));
+        // Damaged, then of other batches, then the one.
+        fs::write(final_file::path(dir.path(), 1, 4), b"CAIRNFIN").unwrap();
+        assert_eq!(next(), Some(Task::Finish(1, 4)));
+        final_proof(1, 4, &[1, 2, 4, 3]);
+        assert_eq!(next(), Some(Task::Finish(1, 4)));
+        final_proof(1, 4, &[1, 2, 3, 4]);
+        assert_eq!(next(), None);
+        storage.follow_settlement(4, 4, 0).unwrap();
+        assert_eq!(next(), None);
+        // L1 takes back the second half: the proof of all four does not help.
+        storage.follow_settlement(2, 2, 0).unwrap();
+        assert_eq!(next(), Some(Task::Finish(3, 4)));
+        final_proof(3, 4, &[3, 4]);
+        assert_eq!(next(), None);
+        // And everything: now it does.
+        storage.follow_settlement(0, 0, 0).unwrap();
+        assert_eq!(next(), None);
     }
 
     #[test]

@@ -35,8 +35,11 @@ async fn a_node_follows_its_chains_fee_parameters() {
     let chain = up.address("/chain/address");
     let (l1, wallet) = admin(&up).await;
     let before = l1.call(chain, ZKChain::getFeeParamsCall {}).await.unwrap();
-    let fees =
-        setFeeParamsCall { baseFee: before.baseFee * 3, gasPerPubdata: before.gasPerPubdata * 2 };
+    let fees = setFeeParamsCall {
+        // Less than what a payment offers that asked for its fees before.
+        baseFee: before.baseFee / 2 * 3,
+        gasPerPubdata: before.gasPerPubdata * 2,
+    };
     let wanted = json!(format!("{:#x}", fees.baseFee));
     wallet.send(Send::call("new fee parameters", chain, fees)).await.unwrap();
     let follows = async |up: &Up| {
@@ -54,16 +57,20 @@ async fn a_node_follows_its_chains_fee_parameters() {
     up = Up::start(dir.path(), None);
     let l1 = L1::connect(&up.text("/l1/http"), None).await.unwrap();
     follows(&up).await;
-    // L1 takes the old ones no longer.
+    // What was built with the old ones is settled before L1 takes them no longer.
+    let l2 = up.l2().await;
+    let settled = async || {
+        let last = pay(&up.wallet(0).await, Address::repeat_byte(0x61), 1).await;
+        until("finality", || async {
+            let details = ask(&l2, "zks_getTransactionDetails", json!([last])).await;
+            details["ethExecuteTxHash"].is_string().then_some(())
+        })
+        .await;
+    };
+    settled().await;
     ask(&l1, "evm_increaseTime", json!([86_400 + 60])).await;
     ask(&l1, "evm_mine", json!([])).await;
-    let last = pay(&up.wallet(0).await, Address::repeat_byte(0x61), 1).await;
-    let l2 = up.l2().await;
-    until("finality", || async {
-        let details = ask(&l2, "zks_getTransactionDetails", json!([last])).await;
-        details["ethExecuteTxHash"].is_string().then_some(())
-    })
-    .await;
+    settled().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
