@@ -7,7 +7,7 @@ use cairn_rpc::{Chain, DevAccounts, ZkChain};
 use cairn_sequencer::{L2Rpc, Sequencer};
 use cairn_settlement::l1::L1;
 
-use crate::{keys::DevKeys, network::Network, node::NodeConfig, node::NodeError};
+use crate::{confirmations, keys::DevKeys, network::Network, node::NodeConfig, node::NodeError};
 
 /// The index of transactions by address, where the node runs an explorer.
 ///
@@ -50,6 +50,8 @@ pub async fn start(
 ) -> Result<Option<Explorer>, NodeError> {
     let (Some(addr), Some(index)) = (parts.config.explorer_addr, index) else { return Ok(None) };
     let network = parts.network;
+    // Another L1's URL may hold a provider's key, and wallets know such an L1.
+    let near = confirmations::is_development(parts.config.l1_url.is_some(), parts.l1.chain_id());
     let config = Config {
         addr,
         network: NetworkInfo {
@@ -58,7 +60,7 @@ pub async fn start(
             ecosystem: network.ecosystem.clone(),
             chain: network.chain.clone(),
             rpc_url: reachable(&parts.l2_url),
-            l1_rpc_url: reachable(parts.l1.url()),
+            l1_rpc_url: near.then(|| reachable(parts.l1.url())),
         },
         dev: Some(DevAccounts::from_signers(parts.keys.rich.clone())),
     };

@@ -471,7 +471,11 @@ fn health(roles: &Health, sequencer: &Sequencer) -> Result<(), String> {
     let status = sequencer.status();
     let halted = status.halted.map(|why| format!("the sequencer stopped: {why}"));
     let blind = status.blind.then(|| "no block is built until L1's queue can be read".to_owned());
-    let words: Vec<_> = halted.into_iter().chain(blind).chain(roles.check().err()).collect();
+    let waiting = status.batches.sealed - status.batches.executed;
+    let full = waiting >= sequencer.config().batches.max_unsettled;
+    let full = full.then(|| format!("nothing is accepted while {waiting} batches wait for L1"));
+    let down = halted.into_iter().chain(blind).chain(full);
+    let words: Vec<_> = down.chain(roles.check().err()).collect();
     if words.is_empty() { Ok(()) } else { Err(words.join("; ")) }
 }
 

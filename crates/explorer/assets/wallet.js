@@ -42,12 +42,14 @@ class BrowserWallet {
       // 4902: unknown network. Some wallets wrap it.
       const code = error && (error.code === 4902 || (error.data && error.data.originalError && error.data.originalError.code === 4902));
       if (!code) throw message(error);
+      const rpc = layer === "l1" ? this.info.l1Rpc : this.info.rpc;
+      if (!rpc) throw new Error("your wallet does not know the network with chain id " + id + "; add it there first");
       await this.provider.request({
         method: "wallet_addEthereumChain",
         params: [{
           chainId,
           chainName: layer === "l1" ? this.info.name + " L1" : this.info.name,
-          rpcUrls: [layer === "l1" ? this.info.l1Rpc : this.info.rpc],
+          rpcUrls: [rpc],
           nativeCurrency: { name: "Ether", symbol: "ETH", decimals: 18 },
           blockExplorerUrls: layer === "l1" ? undefined : [location.origin],
         }],

@@ -336,7 +336,7 @@ fn network(l1: &L1) -> NetworkInfo {
         ecosystem,
         chain: ChainDeployment { address: Address::ZERO, verifiers, created_at: 0 },
         rpc_url: String::new(),
-        l1_rpc_url: l1.url().to_owned(),
+        l1_rpc_url: Some(l1.url().to_owned()),
     }
 }
 

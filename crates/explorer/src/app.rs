@@ -31,8 +31,8 @@ pub struct NetworkInfo {
     pub chain: ChainDeployment,
     /// URL of the rollup's JSON-RPC, as a wallet on this machine reaches it.
     pub rpc_url: String,
-    /// URL of L1's.
-    pub l1_rpc_url: String,
+    /// URL of L1's, where everybody may know it.
+    pub l1_rpc_url: Option<String>,
 }
 
 /// Shared by all handlers.

@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 
 /// Most values of one call or event that are shown.
 const MAX_VALUES: usize = 512;
+/// Longest input, output or event that is decoded, in bytes.
+const MAX_DECODED: usize = 16 << 10;
 /// Most bytes of one value that are shown.
 const MAX_BYTES: usize = 1024;
 
@@ -215,14 +217,15 @@ impl Decoder {
             return Some((function, true));
         }
         let all = self.functions.get(&selector)?;
-        let fits = |f: &&Function| f.abi_decode_input(&input[4..]).is_ok();
-        all.iter().find(fits).or_else(|| all.first()).map(|f| (f, false))
+        let fits = |f: &&Function| decoded(&input[4..], |data| f.abi_decode_input(data)).is_some();
+        let several = all.len() > 1;
+        all.iter().filter(|_| several).find(fits).or_else(|| all.first()).map(|f| (f, false))
     }
 
     /// A call in words: `{name, signature, contract, certain, args: [{name, type, value}]}`.
     pub fn call(&self, to: Option<Address>, input: &[u8]) -> Option<Value> {
         let (function, certain) = self.function(to, input)?;
-        let values = function.abi_decode_input(&input[4..]).ok();
+        let values = decoded(&input[4..], |data| function.abi_decode_input(data));
         let mut budget = MAX_VALUES;
         let args = values.map(|v| show_params(&function.inputs, &v, &mut budget));
         Some(json!({
@@ -234,7 +237,7 @@ impl Decoder {
     /// What a call returned: `[{name, type, value}]`.
     pub fn output(&self, to: Address, input: &[u8], output: &[u8]) -> Option<Value> {
         let (function, _) = self.function(Some(to), input)?;
-        let values = function.abi_decode_output(output).ok()?;
+        let values = decoded(output, |data| function.abi_decode_output(data))?;
         let mut budget = MAX_VALUES;
         Some(show_params(&function.outputs, &values, &mut budget))
     }
@@ -246,7 +249,8 @@ impl Decoder {
         let own = known.and_then(|k| k.abi.events().find(|e| e.selector() == *topic));
         let others = self.events.get(topic).into_iter().flatten();
         own.into_iter().chain(others).find_map(|event| {
-            let decoded = event.decode_log_parts(topics.iter().copied(), data).ok()?;
+            let decoded =
+                decoded(data, |data| event.decode_log_parts(topics.iter().copied(), data))?;
             let (mut indexed, mut body) = (decoded.indexed.iter(), decoded.body.iter());
             let mut budget = MAX_VALUES;
             let args: Vec<Value> = event
@@ -271,7 +275,7 @@ impl Decoder {
     pub fn failure(&self, data: &Bytes) -> Option<String> {
         let selector = Selector::from(*data.first_chunk::<4>()?);
         if let Some(error) = self.errors.get(&selector)
-            && let Ok(values) = error.abi_decode_input(&data[4..])
+            && let Some(values) = decoded(&data[4..], |data| error.abi_decode_input(data))
         {
             let mut budget = MAX_VALUES;
             let words: Vec<String> = error
@@ -288,6 +292,14 @@ impl Decoder {
         let text: String = describe_revert(data).chars().take(MAX_BYTES).collect();
         Some(text)
     }
+}
+
+/// Decodes what is short enough. Parts of an encoding may overlap, so that what comes of it is up to the square of its length.
+fn decoded<T, E>(data: &[u8], decode: impl FnOnce(&[u8]) -> Result<T, E>) -> Option<T> {
+    if data.len() > MAX_DECODED {
+        return None;
+    }
+    decode(data).ok()
 }
 
 fn plain(value: &Value) -> String {

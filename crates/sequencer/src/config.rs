@@ -29,6 +29,12 @@ pub struct MempoolLimits {
     pub senders: usize,
     /// Most transactions of one sender, and so the widest nonce gap.
     pub per_sender: usize,
+    /// Most transactions behind nonce gaps, which may wait for hours and pay nobody.
+    pub gapped: usize,
+    /// Most of one sender.
+    pub gapped_per_sender: usize,
+    /// Most bytes of them.
+    pub gapped_bytes: usize,
     /// How long a transaction behind a nonce gap is kept.
     pub queued_lifetime: Duration,
     /// Least tip, in wei.
@@ -42,6 +48,9 @@ impl Default for MempoolLimits {
             bytes: 256 << 20,
             senders: 20_000,
             per_sender: 16_384,
+            gapped: 4_096,
+            gapped_per_sender: 1_024,
+            gapped_bytes: 32 << 20,
             queued_lifetime: Duration::from_secs(3 * 3600),
             min_tip: 0,
         }

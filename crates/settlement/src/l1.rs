@@ -189,7 +189,9 @@ impl L1 {
     }
 
     fn unreachable(&self, reason: impl ToString) -> L1Error {
-        L1Error::Unreachable { url: self.url.clone(), reason: reason.to_string() }
+        let shown = without_secrets(&self.url);
+        let reason = reason.to_string().replace(self.url.trim_end_matches('/'), &shown);
+        L1Error::Unreachable { url: shown, reason }
     }
 
     fn classify(&self, what: &'static str, error: RpcError<TransportErrorKind>) -> L1Error {
@@ -313,6 +315,14 @@ impl L1 {
     pub async fn balance(&self, address: Address) -> Result<U256, L1Error> {
         self.read("eth_getBalance", move |p| async move { p.get_balance(address).await }).await
     }
+}
+
+/// A URL without what providers put their keys into: user, path and query.
+fn without_secrets(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}")
 }
 
 /// What to send.
@@ -688,6 +698,25 @@ fn raise_fees(request: &mut TransactionRequest) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_providers_key_is_in_no_error() {
+        for (url, shown) in [
+            ("https://eth.example/v3/KEY", "https://eth.example"),
+            ("https://user:KEY@eth.example:8545/", "https://eth.example:8545"),
+            ("http://127.0.0.1:8545", "http://127.0.0.1:8545"),
+            ("https://eth.example?apikey=KEY", "https://eth.example"),
+        ] {
+            assert_eq!(without_secrets(url), shown);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unreachable_provider_is_named_without_its_key() {
+        let gone = L1::connect("http://127.0.0.1:9/v3/KEY", None).await.unwrap_err();
+        assert!(matches!(gone, L1Error::Unreachable { .. }), "{gone}");
+        assert!(!gone.to_string().contains("KEY"), "{gone}");
+    }
 
     #[test]
     fn what_replaces_an_offer_is_more_than_it_in_every_field() {

@@ -392,7 +392,7 @@ pub(super) async fn dev_send(
     let signer = dev.signer(wish.from).cloned();
     let signer = signer.ok_or_else(|| ApiError::bad("not one of the development accounts"))?;
     let url = match wish.layer.as_str() {
-        "l1" => &app.network.l1_rpc_url,
+        "l1" => app.network.l1_rpc_url.as_deref().unwrap_or_default(),
         "l2" => &app.network.rpc_url,
         _ => return Err(ApiError::bad("`layer` is l1 or l2")),
     };

@@ -90,6 +90,11 @@ impl Sender {
         }
     }
 
+    /// Transactions behind a gap.
+    fn gapped(&self) -> impl Iterator<Item = &PooledTx> {
+        self.txs.range(self.next..).map(|(_, tx)| tx)
+    }
+
     /// The executable transaction that comes first.
     pub(super) fn first(&self) -> Option<&PooledTx> {
         self.txs.get(&self.nonce)
@@ -282,6 +287,9 @@ impl Mempool {
         if want > have {
             return Err(PoolError::InsufficientFunds { have, want });
         }
+        if old.is_none() && nonce > queue.map_or(account.nonce, |q| q.next) {
+            self.check_gapped(queue, account.nonce, nonce, size)?;
+        }
         let mut added = Added { replaced: old.map(|o| o.tx.hash), ..Added::default() };
         let seq = self.seq;
         let new = PooledTx { tx: Arc::new(tx), size, seq, since: now };
@@ -300,6 +308,25 @@ impl Mempool {
         self.put(sender, nonce, new);
         added.executable = self.senders.get(&sender).is_some_and(|q| nonce < q.next);
         Ok(added)
+    }
+
+    /// What waits behind a gap pays nobody and may wait for hours: it gets a small part of the pool.
+    fn check_gapped(
+        &self,
+        queue: Option<&Sender>,
+        next: u64,
+        got: u64,
+        size: usize,
+    ) -> Result<(), PoolError> {
+        if queue.is_some_and(|q| q.gapped().count() >= self.limits.gapped_per_sender) {
+            return Err(PoolError::NonceTooHigh { next: queue.map_or(next, |q| q.next), got });
+        }
+        let all = self.senders.values().flat_map(Sender::gapped);
+        let (count, bytes) = all.fold((0, 0), |(n, bytes), tx| (n + 1, bytes + tx.size));
+        if count >= self.limits.gapped || bytes + size > self.limits.gapped_bytes {
+            return Err(PoolError::PoolFull);
+        }
+        Ok(())
     }
 
     /// Drops the transactions that rank below `new` until it fits.

@@ -112,6 +112,31 @@ fn bytes_and_senders_are_bounded() {
 }
 
 #[test]
+fn what_waits_behind_gaps_gets_a_small_part_of_the_pool() {
+    let limits = MempoolLimits {
+        gapped: 3,
+        gapped_per_sender: 2,
+        gapped_bytes: 350,
+        ..MempoolLimits::default()
+    };
+    let mut p = pool(limits);
+    let now = Instant::now();
+    let mut add = |sender, nonce, size| p.add(tx(sender, nonce, 9), size, &account(0, RICH), now);
+    add(0, 1, 100).unwrap();
+    add(0, 2, 100).unwrap();
+    let refused = add(0, 3, 100);
+    assert!(matches!(refused, Err(PoolError::NonceTooHigh { next: 0, got: 3 })), "{refused:?}");
+    assert_eq!(add(1, 7, 200), Err(PoolError::PoolFull), "too many bytes");
+    add(1, 7, 100).unwrap();
+    assert_eq!(add(2, 7, 1), Err(PoolError::PoolFull), "too many");
+    // What can be executed is another matter, and so is what fills a gap.
+    add(2, 0, 100).unwrap();
+    assert!(add(0, 0, 100).unwrap().executable);
+    add(0, 3, 100).unwrap();
+    add(2, 7, 100).unwrap();
+}
+
+#[test]
 fn a_sender_that_makes_room_for_itself_keeps_its_nonce() {
     let limits = MempoolLimits { transactions: 1, ..MempoolLimits::default() };
     let mut p = pool(limits);
