@@ -15,7 +15,11 @@ use jsonrpsee::types::ErrorObjectOwned;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
+
+/// Longest that a call waits for its turn: what waits holds its request, and nothing else bounds how many do.
+const MAX_QUEUEING: Duration = Duration::from_secs(10);
 
 /// Shared by all handlers.
 pub(crate) struct Context {
@@ -148,7 +152,9 @@ where
             let f = f.clone();
             async move {
                 let permits = permits.min(ctx.permits);
-                let permit = Arc::clone(&ctx.heavy).acquire_many_owned(permits).await;
+                let turn = Arc::clone(&ctx.heavy).acquire_many_owned(permits);
+                let busy = |_| ChainError::LimitExceeded("the node is busy, try again".into());
+                let permit = tokio::time::timeout(MAX_QUEUEING, turn).await.map_err(busy)?;
                 let permit = permit.map_err(|_| internal("the server is stopping"))?;
                 let ctx = Arc::clone(&ctx);
                 let task = move || {

@@ -137,6 +137,8 @@ impl Logs {
     fn changes(&mut self, ctx: &Context) -> Result<Vec<Log>> {
         let (filter, mut found, mut last) = (&self.filter, Vec::new(), self.seen);
         let lost = drain(&mut self.events, |event| match &*event {
+            // Read from the store before its event came.
+            BlockEvent::New { header, .. } if header.number <= last => {}
             BlockEvent::New { header, logs, .. } => {
                 last = header.number;
                 found.extend(logs.iter().filter(|log| filter.matches(log)).cloned());

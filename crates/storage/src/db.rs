@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use alloy_primitives::B256;
 use cairn_primitives::ChainConfig;
@@ -183,9 +184,18 @@ impl Storage {
 }
 
 fn open_database(dir: &Path, name: &str) -> Result<Database> {
+    let (path, told) = (dir.join(name), AtomicU8::new(0));
+    let shown = path.display().to_string();
     Database::builder()
         .set_cache_size(CACHE_BYTES)
-        .create(dir.join(name))
+        // After a kill a large file takes minutes to be walked through: whoever waits should know for what.
+        .set_repair_callback(move |repair| {
+            let tenths = (repair.progress() * 10.0) as u8;
+            if told.swap(tenths + 1, Ordering::Relaxed) != tenths + 1 {
+                tracing::info!(file = shown, percent = tenths * 10, "checking after a hard stop");
+            }
+        })
+        .create(path)
         .map_err(|e| lock_error(e, dir))
 }
 
