@@ -129,6 +129,7 @@ pub struct L1 {
     provider: DynProvider,
     url: String,
     chain_id: u64,
+    timeout: Duration,
 }
 
 impl L1 {
@@ -140,7 +141,8 @@ impl L1 {
         let parsed = url.parse().map_err(|_| L1Error::Url(url.to_owned()))?;
         let provider =
             ProviderBuilder::new().disable_recommended_fillers().connect_http(parsed).erased();
-        let mut l1 = Self { provider, url: url.to_owned(), chain_id: 0 };
+        let timeout = CALL_TIMEOUT;
+        let mut l1 = Self { provider, url: url.to_owned(), chain_id: 0, timeout };
         l1.chain_id = l1.read("eth_chainId", |p| async move { p.get_chain_id().await }).await?;
         match expected {
             Some(expected) if expected != l1.chain_id => {
@@ -148,6 +150,11 @@ impl L1 {
             }
             _ => Ok(l1),
         }
+    }
+
+    /// Waits no longer than this for one answer (20 s unless said otherwise).
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
     }
 
     /// EIP-155 chain id.
@@ -174,7 +181,7 @@ impl L1 {
         let mut wait = Duration::from_millis(100);
         let mut attempt = 1;
         loop {
-            let error = match tokio::time::timeout(CALL_TIMEOUT, ask(self.provider.clone())).await {
+            let error = match tokio::time::timeout(self.timeout, ask(self.provider.clone())).await {
                 Ok(Ok(v)) => return Ok(v),
                 Ok(Err(e)) => self.classify(what, e),
                 Err(_) => self.unreachable("no answer in time"),

@@ -8,6 +8,7 @@ pub mod bindings;
 pub mod blobs;
 pub mod bridge;
 pub mod deploy;
+mod head;
 pub mod l1;
 pub mod recover;
 pub mod remote;

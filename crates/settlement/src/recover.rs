@@ -517,4 +517,32 @@ mod tests {
         assert_eq!(blob_claims(&input[..input.len() - 1], &hashes), None);
         assert_eq!(blob_claims(&input[..BLOB_HEADER], &hashes), None);
     }
+
+    proptest::proptest! {
+        /// Whatever a transaction carries: no commit, or one of the batch that was asked for; and no blobs but its own.
+        #[test]
+        fn spoilt_commits_are_none_or_of_their_batch(
+            edits in proptest::collection::vec((0usize..1_200, proptest::num::u8::ANY), 1..6),
+            cut in 0usize..1_200,
+            again in 0usize..70,
+        ) {
+            let call = ZKChain::commitBatchesCall { prev: stored(), batches: vec![info(4), info(5)] };
+            let mut input = ZKChain::commitBatchesCall::SELECTOR.repeat(again);
+            input.extend(call.abi_encode());
+            for (at, value) in edits {
+                if let Some(byte) = input.get_mut(4 * again + at) {
+                    *byte = value;
+                }
+            }
+            input.truncate(input.len().saturating_sub(cut / 8));
+            if let Some(found) = find_commit(&input, 5) {
+                proptest::prop_assert_eq!(found.batchNumber, 5);
+            }
+            let hashes: Vec<B256> = (1..=4).map(B256::repeat_byte).collect();
+            if let Some((claims, commitments)) = blob_claims(&input[..input.len().min(cut)], &hashes) {
+                proptest::prop_assert_eq!(claims.len(), commitments.len());
+                proptest::prop_assert!(claims.iter().all(|c| hashes.contains(&c.versioned_hash)));
+            }
+        }
+    }
 }

@@ -5,9 +5,9 @@ use std::{
     ops::RangeInclusive,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use alloy_eips::{BlockNumberOrTag, eip7594::BlobTransactionSidecarVariant};
@@ -15,7 +15,6 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rpc_types::{Log, TransactionReceipt};
 use alloy_sol_types::SolEvent;
 use cairn_primitives::{StoredBatchInfo, da::DaMode};
-use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -25,6 +24,7 @@ use crate::{
     },
     bindings::{self, CommitBatchInfo, ZKChain},
     blobs::{self, BlobsError},
+    head::Heads,
     l1::{L1Error, L1Wallet, Send},
     verifier::is_about_the_proof,
 };
@@ -35,8 +35,8 @@ const MAX_BATCHES_PER_TX: u64 = 16;
 const MAX_REFUSALS: u32 = 60;
 /// Most blocks looked through for the transaction by which a batch took a step.
 const HISTORY_WINDOW: u64 = 50_000;
-/// Longest that L1 may show older blocks than before and be taken for a node that lags. After that it has reorganised, or was taken back by its owner.
-const LAG_PATIENCE: Duration = Duration::from_secs(30);
+/// Most times that this history is looked through for the same steps.
+const HISTORY_LOOKS: u32 = 5;
 /// L1 blocks that one query of logs covers.
 const HISTORY_STEP: u64 = 1_000;
 
@@ -98,10 +98,9 @@ pub struct Settler {
     batches: SharedBatches,
     proofs: Arc<dyn ProofSource>,
     poll: Duration,
-    /// Newest L1 block that was seen, and since when L1 shows only older ones.
-    seen: Mutex<(u64, Option<Instant>)>,
-    /// The transactions of all steps that L1 has taken are recorded, as far as they can be found.
-    filled: AtomicBool,
+    heads: Heads,
+    /// Times that the transactions of steps that L1 has taken are looked for still; 0 when all that can be found are recorded.
+    looks: AtomicU32,
 }
 
 impl Settler {
@@ -113,8 +112,8 @@ impl Settler {
         proofs: Arc<dyn ProofSource>,
         poll: Duration,
     ) -> Self {
-        let (seen, filled) = (Mutex::default(), AtomicBool::new(false));
-        Self { wallet, chain, batches, proofs, poll, seen, filled }
+        let (heads, looks) = (Heads::default(), AtomicU32::new(HISTORY_LOOKS));
+        Self { wallet, chain, batches, proofs, poll, heads, looks }
     }
 
     /// Runs until it is told to stop or cannot go on. Transient errors of L1 are tried again, with a growing pause of at most half a minute.
@@ -190,34 +189,20 @@ impl Settler {
     /// Our batches are where L1 has them, whoever took them there or back. Transactions that are not known yet are looked for.
     async fn follow(&self, on_l1: Counters) -> Result<(), SettlementError> {
         if self.batches.follow(on_l1).map_err(SettlementError::Source)? {
-            self.filled.store(false, Ordering::Relaxed);
+            self.looks.store(HISTORY_LOOKS, Ordering::Relaxed);
         }
-        if !self.filled.load(Ordering::Relaxed) {
-            self.backfill(on_l1).await?;
-            self.filled.store(true, Ordering::Relaxed);
+        let looks = self.looks.load(Ordering::Relaxed);
+        if looks > 0 {
+            // A node that lags leaves out the newest without a word.
+            let found_all = self.backfill(on_l1).await?;
+            self.looks.store(if found_all { 0 } else { looks - 1 }, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    /// The newest block. One that is older than what L1 showed before comes from a node that lags, until that has lasted for long.
-    async fn head(&self) -> Result<u64, SettlementError> {
-        let head = self.wallet.l1().block_number().await?;
-        let mut seen = self.seen.lock();
-        let (newest, older_since) = *seen;
-        if head < newest {
-            let since = older_since.unwrap_or_else(Instant::now);
-            if since.elapsed() < LAG_PATIENCE {
-                seen.1 = Some(since);
-                let detail = format!("{head} after {newest}");
-                return Err(L1Error::Nonsense { what: "eth_blockNumber", detail }.into());
-            }
-        }
-        *seen = (head, None);
-        Ok(head)
-    }
-
     async fn counters(&self) -> Result<Counters, SettlementError> {
-        let (l1, chain, at) = (self.wallet.l1(), self.chain, self.head().await?);
+        let (l1, chain, at) =
+            (self.wallet.l1(), self.chain, self.heads.newest(self.wallet.l1()).await?);
         let committed = l1.call_at(chain, ZKChain::getTotalBatchesCommittedCall {}, at).await?;
         let proven = l1.call_at(chain, ZKChain::getTotalBatchesVerifiedCall {}, at).await?;
         let executed = l1.call_at(chain, ZKChain::getTotalBatchesExecutedCall {}, at).await?;
@@ -362,17 +347,21 @@ impl Settler {
     }
 
     /// Finds the L1 transactions of the steps that L1 has taken. What was reverted has such transactions too: only steps that count are recorded, and the newest
-    /// transaction of each is the one that counts.
-    async fn backfill(&self, on_l1: Counters) -> Result<(), SettlementError> {
+    /// transaction of each is the one that counts. True when the newest of each kind were among them.
+    async fn backfill(&self, on_l1: Counters) -> Result<bool, SettlementError> {
+        let mut found = Counters::default();
         let steps = [
             (ZKChain::BlockCommit::SIGNATURE_HASH, Step::Committed, on_l1.committed),
             (ZKChain::BlockExecution::SIGNATURE_HASH, Step::Executed, on_l1.executed),
         ];
-        for (topic, step, furthest) in steps {
+        for ((topic, step, furthest), found) in
+            steps.into_iter().zip([&mut found.committed, &mut found.executed])
+        {
             for log in self.history(topic).await? {
                 let number = topic_number(&log, 1);
                 if (1..=furthest).contains(&number) {
                     self.record(number..=number, step, self.l1_tx_of(&log).await?)?;
+                    *found = number.max(*found);
                 }
             }
         }
@@ -381,14 +370,15 @@ impl Settler {
             let (after, last) = (topic_number(&log, 1), topic_number(&log, 2).min(on_l1.proven));
             let tx = self.l1_tx_of(&log).await?;
             self.record(after.saturating_add(1)..=last, Step::Proven, tx)?;
+            found.proven = last.max(found.proven);
         }
-        Ok(())
+        Ok(found == on_l1)
     }
 
     /// The chain's recent logs of a kind, asked for in ranges that any provider answers.
     async fn history(&self, topic: B256) -> Result<Vec<Log>, SettlementError> {
         let l1 = self.wallet.l1();
-        let head = l1.block_number().await?;
+        let head = self.heads.newest(l1).await?;
         let mut from = head.saturating_sub(HISTORY_WINDOW);
         let mut found = Vec::new();
         while from <= head {
@@ -401,10 +391,7 @@ impl Settler {
 
     async fn l1_tx(&self, receipt: &TransactionReceipt) -> Result<L1Tx, SettlementError> {
         let block = receipt.block_number.unwrap_or_default();
-        {
-            let mut seen = self.seen.lock();
-            seen.0 = seen.0.max(block);
-        }
+        self.heads.saw(block);
         let timestamp = self.timestamp(block).await?;
         let gas_used = Some(receipt.gas_used);
         Ok(L1Tx { hash: receipt.transaction_hash, block, timestamp, gas_used })
@@ -491,5 +478,22 @@ fn commit_info(batch: &SealedBatch, da_input: Bytes) -> CommitBatchInfo {
         gasPerPubdata: batch.fee_params.gas_per_pubdata,
         operator: p.operator,
         daInput: da_input,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::LogData;
+
+    use super::*;
+
+    #[test]
+    fn a_topic_is_a_number_whatever_it_holds() {
+        let topics = vec![B256::ZERO, B256::with_last_byte(7), B256::repeat_byte(0xff)];
+        let data = LogData::new_unchecked(topics, Bytes::new());
+        let inner = alloy_primitives::Log { address: Address::ZERO, data };
+        let log = Log { inner, ..Log::default() };
+        let numbers: Vec<u64> = (0..4).map(|index| topic_number(&log, index)).collect();
+        assert_eq!(numbers, [0, 7, u64::MAX, 0]);
     }
 }

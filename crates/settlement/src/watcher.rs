@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use alloy_eips::BlockNumberOrTag;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Log, U256};
 use alloy_sol_types::SolEvent;
 use cairn_primitives::priority::{PriorityError, PriorityTx, empty_queue_hash, roll_priority_hash};
 use thiserror::Error;
@@ -12,11 +12,15 @@ use tokio::sync::watch;
 use crate::{
     batch::SourceError,
     bindings::ZKChain,
+    head::Heads,
     l1::{L1, L1Error},
 };
 
 /// Most L1 blocks asked for in one query.
 const MAX_RANGE: u64 = 1_000;
+/// L1 blocks below the cursor that are read again with each new one: a node that lags leaves the logs of its missing blocks out without a word, while others
+/// behind the same URL have these blocks.
+const LATE_LOGS: u64 = 32;
 /// Scanned blocks whose hashes are remembered, to see a reorg.
 const REMEMBERED: usize = 256;
 
@@ -85,6 +89,7 @@ pub struct Watcher<S> {
     sink: S,
     confirmations: u64,
     poll: Duration,
+    heads: Heads,
     seen: VecDeque<(u64, B256)>,
     /// Set while everything is being read again because of a gap, so that a gap that stays is an error.
     rewound: bool,
@@ -96,8 +101,8 @@ pub struct Watcher<S> {
 impl<S: PrioritySink> Watcher<S> {
     /// Watches the chain contract at `chain`; blocks with fewer than `confirmations` blocks above them are left alone.
     pub fn new(l1: L1, chain: Address, sink: S, confirmations: u64, poll: Duration) -> Self {
-        let (seen, overlap) = (VecDeque::new(), REMEMBERED as u64);
-        Self { l1, chain, sink, confirmations, poll, seen, rewound: false, overlap }
+        let (heads, seen, overlap) = (Heads::default(), VecDeque::new(), REMEMBERED as u64);
+        Self { l1, chain, sink, confirmations, poll, heads, seen, rewound: false, overlap }
     }
 
     /// Runs until it is told to stop or cannot go on.
@@ -130,6 +135,7 @@ impl<S: PrioritySink> Watcher<S> {
     /// A round, after what earlier runs read was found to be L1's still.
     async fn step(&mut self, checked: &mut bool) -> Result<bool, WatchError> {
         if !*checked {
+            self.heads.saw(self.sink.cursor().map_err(WatchError::Sink)?);
             self.check_queue().await?;
             *checked = true;
         }
@@ -160,12 +166,12 @@ impl<S: PrioritySink> Watcher<S> {
     /// # Errors
     /// See [`WatchError`].
     pub async fn round(&mut self) -> Result<bool, WatchError> {
-        let head = self.l1.block_number().await?;
+        let head = self.heads.newest(&self.l1).await?;
         let Some(safe) = head.checked_sub(self.confirmations) else { return Ok(false) };
         self.notice_reorg(head).await?;
         let cursor = self.sink.cursor().map_err(WatchError::Sink)?;
         let from = (cursor + 1).saturating_sub(self.overlap);
-        if from > safe || (cursor > safe && self.overlap > 0) {
+        if cursor > safe || (cursor == safe && self.overlap == LATE_LOGS) {
             return Ok(false);
         }
         let to = safe.min(from + MAX_RANGE - 1).max(cursor);
@@ -188,7 +194,7 @@ impl<S: PrioritySink> Watcher<S> {
             self.rewound = false;
         }
         self.sink.accept(operations, to).map_err(WatchError::Sink)?;
-        self.overlap = 0;
+        self.overlap = LATE_LOGS;
         self.seen.push_back(block);
         while self.seen.len() > REMEMBERED {
             self.seen.pop_front();
@@ -200,6 +206,11 @@ impl<S: PrioritySink> Watcher<S> {
     async fn notice_reorg(&mut self, head: u64) -> Result<(), WatchError> {
         let Some(&(number, hash)) = self.seen.back() else { return Ok(()) };
         let now = self.l1.block(BlockNumberOrTag::Number(number)).await?;
+        if now.is_none() && head >= number {
+            // Another node than the one that told the head.
+            let detail = format!("none of {number}, and {head} before");
+            return Err(L1Error::Nonsense { what: "eth_getBlockByNumber", detail }.into());
+        }
         let same = now.is_some_and(|(_, h, _)| h == hash);
         if same || (now.is_none() && head < number && self.seen.len() == 1) {
             return Ok(());
@@ -221,10 +232,7 @@ impl<S: PrioritySink> Watcher<S> {
         let (mut due, mut rolling) = self.sink.next().map_err(WatchError::Sink)?;
         let mut out = Vec::with_capacity(logs.len());
         for log in &logs {
-            let event = ZKChain::NewPriorityRequest::decode_log(&log.inner).map_err(|e| {
-                L1Error::Nonsense { what: "NewPriorityRequest", detail: e.to_string() }
-            })?;
-            let tx = parse(&event)?;
+            let tx = parse(&log.inner)?;
             // Read again after a crash between accepting and moving the cursor, or after a reorg.
             if tx.id < due {
                 continue;
@@ -245,12 +253,7 @@ impl<S: PrioritySink> Watcher<S> {
     /// The contract's own hash of the queue must agree with the events.
     async fn check_rolling(&self, count: u64, ours: B256) -> Result<(), WatchError> {
         // Asked at a block that is not older than what was read: a node that lags has a shorter queue, not another one.
-        let (head, cursor) =
-            (self.l1.block_number().await?, self.sink.cursor().map_err(WatchError::Sink)?);
-        if head < cursor {
-            let detail = format!("{head}, and was read up to {cursor} before");
-            return Err(L1Error::Nonsense { what: "eth_blockNumber", detail }.into());
-        }
+        let head = self.heads.newest(&self.l1).await?;
         let call = ZKChain::priorityOpsRollingHashCall { count: U256::from(count) };
         match self.l1.call_at(self.chain, call, head).await {
             Ok(on_l1) if on_l1 == ours => Ok(()),
@@ -263,7 +266,9 @@ impl<S: PrioritySink> Watcher<S> {
     }
 }
 
-fn parse(event: &ZKChain::NewPriorityRequest) -> Result<PriorityTx, WatchError> {
+fn parse(log: &Log) -> Result<PriorityTx, WatchError> {
+    let event = ZKChain::NewPriorityRequest::decode_log(log)
+        .map_err(|e| L1Error::Nonsense { what: "NewPriorityRequest", detail: e.to_string() })?;
     let id = u64::try_from(event.txId).unwrap_or(u64::MAX);
     let tx = PriorityTx::from_canonical(&(&event.transaction).into())
         .map_err(|error| WatchError::Malformed { id, error })?;
@@ -276,4 +281,84 @@ fn parse(event: &ZKChain::NewPriorityRequest) -> Result<PriorityTx, WatchError> 
 /// Rolling hash of the first operations of a queue.
 pub fn rolling_hash<'a>(operations: impl IntoIterator<Item = &'a PriorityTx>) -> B256 {
     operations.into_iter().fold(empty_queue_hash(), |h, tx| roll_priority_hash(h, tx.hash))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::{Bytes, keccak256};
+    use alloy_sol_types::SolValue;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::bindings::L2CanonicalTransaction;
+
+    fn operation(data: Vec<u8>) -> PriorityTx {
+        let mut tx = PriorityTx {
+            hash: B256::ZERO,
+            id: 7,
+            from: Address::repeat_byte(1),
+            to: Address::repeat_byte(2),
+            gas_limit: 100_000,
+            gas_per_pubdata: 800,
+            max_fee_per_gas: 250,
+            value: U256::from(5),
+            to_mint: U256::from(30_000_000),
+            refund_recipient: Address::repeat_byte(3),
+            data: data.into(),
+        };
+        tx.hash = keccak256(tx.to_canonical().abi_encode());
+        tx
+    }
+
+    /// The log as the contract writes it.
+    fn log(tx: &PriorityTx) -> Log {
+        let transaction = tx.to_canonical().abi_encode();
+        let event = ZKChain::NewPriorityRequest {
+            txId: U256::from(tx.id),
+            txHash: tx.hash,
+            expirationTimestamp: 9,
+            transaction: L2CanonicalTransaction::abi_decode(&transaction).unwrap(),
+            factoryDeps: Vec::new(),
+        };
+        Log { address: Address::ZERO, data: event.encode_log_data() }
+    }
+
+    #[test]
+    fn a_log_tells_its_operation() {
+        for length in [0, 1, 32, 5_000] {
+            let tx = operation(vec![9; length]);
+            assert_eq!(parse(&log(&tx)).unwrap(), tx);
+        }
+    }
+
+    proptest! {
+        /// Whatever an L1 node says: an error, or an operation that hashes to what it says.
+        #[test]
+        fn a_spoilt_log_is_an_error_or_an_operation_of_its_hash(
+            length in 0usize..100,
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            words in prop::collection::vec((0usize..40, any::<u8>(), 0usize..32), 0..2),
+            cut in prop::option::of(any::<prop::sample::Index>()),
+        ) {
+            let mut log = log(&operation(vec![9; length]));
+            let mut data = log.data.data.to_vec();
+            for (at, value) in edits {
+                let at = at.index(data.len());
+                data[at] = value;
+            }
+            // Offsets and lengths are whole words: one of them becomes large or small.
+            for (word, value, byte) in words {
+                if let Some(place) = data.get_mut(32 * word + byte) {
+                    *place = value;
+                }
+            }
+            if let Some(cut) = cut {
+                data.truncate(cut.index(data.len() + 1));
+            }
+            log.data.data = Bytes::from(data);
+            if let Ok(tx) = parse(&log) {
+                prop_assert_eq!(keccak256(tx.to_canonical().abi_encode()), tx.hash);
+            }
+        }
+    }
 }

@@ -28,7 +28,7 @@ use serde_json::json;
 use crate::world::{CHAIN_ID, KEY, World, world_with};
 
 /// `PUSH1 1 PUSH0 MSTORE PUSH1 32 PUSH0 RETURN`: a verifier that accepts at once.
-const ACCEPT: &[u8] = &hex!("60015f5260205ff3");
+pub const ACCEPT: &[u8] = &hex!("60015f5260205ff3");
 /// Most gas of commit, prove and execute of one batch, its data in a blob, without the verifier.
 const BUDGET: u64 = 360_000;
 /// The committed figures, and how far timestamps (a zero byte costs less) may move a fresh one.
@@ -78,7 +78,7 @@ impl BatchSource for Batches {
 }
 
 /// Proofs of one batch each.
-struct NoProofs;
+pub struct NoProofs;
 
 impl ProofSource for NoProofs {
     fn proof(&self, first: u64, _: u64) -> Result<Option<RangeProof>, SourceError> {
@@ -91,7 +91,7 @@ impl ProofSource for NoProofs {
 }
 
 /// Batch `number` on top of `prev`, with pubdata of its own in one blob.
-async fn batch(w: &World, prev: &StoredBatchInfo, number: u64) -> SealedBatch {
+pub async fn batch(w: &World, prev: &StoredBatchInfo, number: u64) -> SealedBatch {
     let pubdata: Vec<u8> = (0..2_000u32).map(|i| (i * 7 + number as u32) as u8).collect();
     let blob = c_kzg::Blob::from_bytes(&to_blobs(&pubdata).unwrap()[0]).unwrap();
     let kzg = c_kzg::ethereum_kzg_settings(0);
@@ -140,7 +140,7 @@ async fn batch(w: &World, prev: &StoredBatchInfo, number: u64) -> SealedBatch {
     }
 }
 
-fn genesis(w: &World) -> StoredBatchInfo {
+pub fn genesis(w: &World) -> StoredBatchInfo {
     StoredBatchInfo {
         batchNumber: 0,
         stateRoot: w.genesis.genesis_root,
