@@ -501,9 +501,13 @@ fn confirmations_of(config: &NodeConfig, l1: &L1) -> u64 {
     confirmations::depth(config.confirmations, config.l1_url.is_some(), l1.chain_id())
 }
 
+/// Whether everything here is for development only: L1 is.
+fn is_development(config: &NodeConfig, l1: &L1) -> bool {
+    confirmations::is_development(config.l1_url.is_some(), l1.chain_id())
+}
+
 fn poll(config: &NodeConfig, l1: &L1) -> Duration {
-    let near = confirmations::is_development(config.l1_url.is_some(), l1.chain_id());
-    if near { POLL } else { REMOTE_POLL }
+    if is_development(config, l1) { POLL } else { REMOTE_POLL }
 }
 
 /// Where attestations come together: the network's own attester's and those of others.
@@ -687,10 +691,14 @@ async fn serve(
     let chain = Arc::new(L2Rpc::new(sequencer.clone(), bridge));
     let accounts = DevAccounts::from_signers(keys.rich.clone());
     let index = explorer::index(config, &chain, &sequencer)?;
-    let mut server = RpcServer::new(chain.clone())
-        .with_zk(chain.clone())
-        .with_dev(chain.clone(), accounts)
-        .with_rest(Arc::new(health));
+    let mut server =
+        RpcServer::new(chain.clone()).with_zk(chain.clone()).with_rest(Arc::new(health));
+    // A clock that anybody may move ahead of L1's would end settlement.
+    server = if is_development(config, l1) {
+        server.with_dev(chain.clone(), accounts)
+    } else {
+        server.with_cors(true)
+    };
     if let Some(desk) = desk {
         server = server.with_attestations(Arc::new(desk));
     }

@@ -40,6 +40,9 @@ const SYSTEM_CONTRACTS: [(&str, Address); 6] = [
     ("SYSTEM_CONTEXT_ADDRESS", address::SYSTEM_CONTEXT),
 ];
 
+/// Most bytes of calldata in it.
+const MAX_POOL_VIEW_BYTES: usize = 8 << 20;
+
 impl L2Rpc {
     pub(super) fn number(&self, block: BlockRef) -> Result<Option<u64>> {
         let storage = &self.shared().storage;
@@ -328,10 +331,14 @@ impl Chain for L2Rpc {
             sorted.insert((tx.tx.sender, tx.tx.tx.nonce()), (tx.tx.clone(), executable));
         }
         drop(pool);
+        // An answer is built as values before it is text: some times its calldata.
+        let mut room = MAX_POOL_VIEW_BYTES;
         for (tx, executable) in sorted.into_values() {
             let list = if executable { &mut snapshot.pending } else { &mut snapshot.queued };
+            let Some(left) = room.checked_sub(tx.tx.input().len()) else { continue };
             if list.len() < MAX_POOL_VIEW {
                 list.push(views::transaction(&tx.tx, tx.sender, None));
+                room = left;
             }
         }
         Ok(snapshot)
