@@ -23,8 +23,8 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tokio::sync::broadcast;
 
-/// Events that a slow subscriber may lag behind.
-const EVENTS: usize = 4_096;
+/// Blocks that a slow subscriber may lag behind. Each holds its logs, and who lags further reads them from the store.
+const EVENTS: usize = 1_024;
 const PENDING_EVENTS: usize = 65_536;
 /// Snapshots kept; the oldest goes first.
 const MAX_SNAPSHOTS: usize = 1_024;

@@ -28,7 +28,9 @@ struct Logs {
     events: Receiver<Arc<BlockEvent>>,
     /// Last block whose logs were answered.
     seen: u64,
-    /// Events were lost since: blocks are read instead, until the head is reached.
+    /// Logs of the block after it that were answered already.
+    within: usize,
+    /// Events were lost since, or held more than an answer does: blocks are read instead, until the head is reached.
     behind: bool,
 }
 
@@ -136,42 +138,70 @@ fn drain<T: Clone>(events: &mut Receiver<T>, mut each: impl FnMut(T)) -> bool {
 impl Logs {
     fn changes(&mut self, ctx: &Context) -> Result<Vec<Log>> {
         let (filter, mut found, mut last) = (&self.filter, Vec::new(), self.seen);
-        let lost = drain(&mut self.events, |event| match &*event {
-            // Read from the store before its event came.
-            BlockEvent::New { header, .. } if header.number <= last => {}
-            BlockEvent::New { header, logs, .. } => {
-                last = header.number;
-                found.extend(logs.iter().filter(|log| filter.matches(log)).cloned());
-            }
-            BlockEvent::Removed { number, logs, .. } => {
-                last = number.saturating_sub(1);
-                found.extend(logs.iter().filter(|log| filter.matches(log)).cloned());
+        let (mut budget, mut whole) = (Budget::new(&ctx.limits), true);
+        // The newest block of which there was an event, and the lowest that one took back to.
+        let (mut newest, mut lowest) = (0, u64::MAX);
+        let lost = drain(&mut self.events, |event| {
+            let logs = match &*event {
+                BlockEvent::New { header, logs, .. } => {
+                    newest = header.number;
+                    // Read already, when events had been lost.
+                    if newest <= last {
+                        return;
+                    }
+                    last = newest;
+                    logs
+                }
+                BlockEvent::Removed { number, logs, .. } => {
+                    newest = number.saturating_sub(1);
+                    lowest = lowest.min(newest);
+                    // Never answered.
+                    if *number > last {
+                        return;
+                    }
+                    last = newest;
+                    logs
+                }
+            };
+            for log in logs.iter().filter(|log| filter.matches(log)) {
+                whole = whole && budget.fit(std::slice::from_ref(log)) == 1;
+                if whole {
+                    found.push(log.clone());
+                }
             }
         });
-        self.behind |= lost;
+        self.behind |= lost || !whole;
         if self.behind {
-            return self.read_on(ctx);
+            if lowest <= self.seen {
+                (self.seen, self.within) = (lowest, 0);
+            }
+            return self.read_on(ctx, newest);
         }
         self.seen = last;
         Ok(found)
     }
 
-    /// Events were lost: reads the blocks instead, as many as one answer holds. A reorg in between shows only as its new blocks.
-    fn read_on(&mut self, ctx: &Context) -> Result<Vec<Log>> {
+    /// Reads the blocks instead of the events, as much as one answer holds; `newest` is the last block that is known of. A reorg in between
+    /// shows only as its new blocks.
+    fn read_on(&mut self, ctx: &Context, newest: u64) -> Result<Vec<Log>> {
         let head = ctx.head()?;
+        if self.seen > head {
+            (self.seen, self.within) = (head, 0);
+        }
         let (mut found, mut budget) = (Vec::new(), Budget::new(&ctx.limits));
         let to = head.min(self.seen.saturating_add(ctx.limits.max_log_range));
         while self.seen < to {
-            let number = self.seen + 1;
-            let logs = logs::of_block(ctx, &self.filter, number)?.unwrap_or_default();
-            // A block that alone is more than an answer holds is an answer of its own.
-            if !budget.takes(&logs) && !found.is_empty() {
+            let logs = logs::of_block(ctx, &self.filter, self.seen + 1)?.unwrap_or_default();
+            let rest = logs.get(self.within..).unwrap_or_default();
+            let fit = budget.fit(rest);
+            found.extend_from_slice(&rest[..fit]);
+            if fit < rest.len() {
+                self.within += fit;
                 return Ok(found);
             }
-            found.extend(logs);
-            self.seen = number;
+            (self.seen, self.within) = (self.seen + 1, 0);
         }
-        self.behind = self.seen < head;
+        self.behind = self.seen < head.max(newest);
         Ok(found)
     }
 }
@@ -181,7 +211,7 @@ pub(crate) fn register(module: &mut Module) -> Registered {
         let filter = args.req::<LogFilter>()?;
         filter.check()?;
         let events = ctx.chain.subscribe_blocks();
-        let logs = Logs { filter, events, seen: ctx.head()?, behind: false };
+        let logs = Logs { filter, events, seen: ctx.head()?, within: 0, behind: false };
         ctx.filters.insert(ctx, Kind::Logs(Box::new(logs)))
     })?;
     quick(module, "eth_newBlockFilter", |ctx, _| {

@@ -126,21 +126,37 @@ pub(crate) fn get_logs(ctx: &Context, filter: &LogFilter) -> Result<Vec<Log>> {
 pub(crate) struct Budget {
     logs: usize,
     bytes: usize,
+    /// Nothing was counted in.
+    fresh: bool,
+    /// Something did not fit: nothing after it may.
+    full: bool,
 }
 
 impl Budget {
     pub(crate) const fn new(limits: &Limits) -> Self {
         // An answer is built as values before it is text, so it may not be much more than what is sent.
-        Self { logs: limits.max_log_results, bytes: limits.max_response_body as usize }
+        let (logs, bytes) = (limits.max_log_results, limits.max_response_body as usize);
+        Self { logs, bytes, fresh: true, full: false }
     }
 
-    /// Counts logs in; false when they are too much.
-    pub(crate) fn takes(&mut self, logs: &[Log]) -> bool {
-        let bytes = logs.iter().map(|l| LOG_JSON + 2 * l.data.data.len()).sum();
-        let left = (self.logs.checked_sub(logs.len()), self.bytes.checked_sub(bytes));
-        let (Some(logs), Some(bytes)) = left else { return false };
-        (self.logs, self.bytes) = (logs, bytes);
-        true
+    /// Counts in the first of these logs that there is room for; returns how many. A log that alone is more than an answer holds is an
+    /// answer of its own, so that it stops nobody.
+    pub(crate) fn fit(&mut self, logs: &[Log]) -> usize {
+        let fits = logs.iter().take_while(|log| self.takes(log)).count();
+        self.full |= fits < logs.len();
+        fits
+    }
+
+    fn takes(&mut self, log: &Log) -> bool {
+        let bytes = LOG_JSON + 2 * log.data.data.len();
+        let left = (self.logs.checked_sub(1), self.bytes.checked_sub(bytes));
+        let (logs, bytes) = match left {
+            (Some(logs), Some(bytes)) => (logs, bytes),
+            _ if self.fresh => (0, 0),
+            _ => return false,
+        };
+        (self.logs, self.bytes, self.fresh) = (logs, bytes, false);
+        !self.full
     }
 }
 
@@ -167,7 +183,7 @@ fn collect(ctx: &Context, filter: &LogFilter, from: u64, to: u64) -> Result<Vec<
     let (mut found, mut budget) = (Vec::new(), Budget::new(limits));
     for number in from..=to {
         let Some(logs) = of_block(ctx, filter, number)? else { break };
-        if !budget.takes(&logs) {
+        if budget.fit(&logs) < logs.len() {
             let message = format!(
                 "query returned more than {} results or {} bytes. Try with a smaller block range",
                 limits.max_log_results, limits.max_response_body
@@ -203,6 +219,41 @@ mod tests {
         .unwrap();
         assert_eq!(many.address.0, vec![a]);
         assert!(many.check().is_ok());
+    }
+
+    #[test]
+    fn an_answer_has_room_for_so_many_logs_and_bytes() {
+        let limits = |logs, bytes| Limits {
+            max_log_results: logs,
+            max_response_body: bytes,
+            ..Limits::default()
+        };
+        let log = |bytes: usize| Log {
+            address: Address::ZERO,
+            data: alloy_primitives::LogData::new_unchecked(vec![], vec![0; bytes].into()),
+            transaction_hash: B256::ZERO,
+            inclusion: crate::view::Inclusion {
+                block_hash: B256::ZERO,
+                block_number: 1,
+                block_timestamp: 1,
+                transaction_index: 0,
+            },
+            log_index: 0,
+            removed: false,
+            extra: crate::view::Extra::new(),
+        };
+        let mut by_count = Budget::new(&limits(3, u32::MAX));
+        assert_eq!(by_count.fit(&[log(0), log(0)]), 2);
+        assert_eq!(by_count.fit(&[log(0), log(0)]), 1);
+        assert_eq!(by_count.fit(&[log(0)]), 0);
+        // A log takes its JSON, in which each byte of data is two.
+        let mut by_bytes = Budget::new(&limits(100, (2 * LOG_JSON + 200) as u32));
+        assert_eq!(by_bytes.fit(&[log(100), log(1), log(0)]), 1);
+        assert_eq!(by_bytes.fit(&[log(0)]), 0, "not past one that did not fit");
+        let mut by_bytes = Budget::new(&limits(100, (2 * LOG_JSON + 200) as u32));
+        assert_eq!(by_bytes.fit(&[log(100), log(0)]), 2);
+        let mut huge = Budget::new(&limits(100, 1_000));
+        assert_eq!(huge.fit(&[log(5_000), log(0)]), 1, "what never fits goes alone");
     }
 
     #[test]
