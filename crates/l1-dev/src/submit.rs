@@ -108,10 +108,10 @@ impl Core {
         request: alloy_rpc_types::TransactionRequest,
     ) -> Result<TxHash, ChainError> {
         let work = move || {
-            let sent = self.unsigned(request)?;
-            if !self.is_impersonated_sender(sent.sender) {
+            if !self.is_impersonated_sender(request.from.unwrap_or_default()) {
                 return Err(ChainError::Halted("unknown account".into()));
             }
+            let sent = self.unsigned(request)?;
             let size = alloy_eips::eip2718::Encodable2718::encode_2718_len(&sent.tx);
             let admitted = self.admit(PoolTx::new(sent, None, size))?;
             Ok(self.mine_for(admitted))

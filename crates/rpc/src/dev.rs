@@ -3,8 +3,9 @@
 use crate::chain::{BlockRef, MineRequest, ReorgTx};
 use crate::context::{Context, Module, Registered, heavy};
 use crate::error::{ChainError, Result};
+use crate::execute::Request;
 use crate::params::{Args, Quantity, Word};
-use crate::send::asynchronous;
+use crate::send::{asynchronous, send_unsigned};
 use crate::view::Hex;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rpc_types::TransactionRequest;
@@ -185,8 +186,8 @@ fn register_accounts(m: &mut Module) -> Registered {
         ctx.dev()?.remove_pool_transactions(args.req()?)
     })?;
     asynchronous(m, "eth_sendUnsignedTransaction", |ctx, params| async move {
-        let request = Args::new(&params).req::<TransactionRequest>()?;
-        ctx.dev()?.submit_impersonated(request).await
+        let request = Args::new(&params).req::<Request>()?;
+        send_unsigned(ctx, request).await
     })
 }
 

@@ -165,6 +165,19 @@ async fn send_transaction(ctx: Arc<Context>, request: Request) -> Result<TxHash>
     }
 }
 
+/// Sends as an impersonated account; what the request leaves open is filled in.
+pub(crate) async fn send_unsigned(ctx: Arc<Context>, request: Request) -> Result<TxHash> {
+    let dev = Arc::clone(ctx.dev()?);
+    let from = request.inner.from.unwrap_or_default();
+    if !dev.is_impersonated(from) {
+        // The chain says why it does not take it.
+        return dev.submit_impersonated(request.inner).await;
+    }
+    let filled = tokio::task::spawn_blocking(move || fill(&ctx, request)).await;
+    let filled = filled.map_err(|e| ChainError::Internal(e.to_string()))??;
+    dev.submit_impersonated(filled).await
+}
+
 /// Answer of `eth_signTransaction` and `eth_fillTransaction`.
 #[derive(Serialize)]
 struct Signed {

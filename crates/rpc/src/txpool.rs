@@ -9,13 +9,14 @@ use std::collections::BTreeMap;
 
 type ByNonce<T> = BTreeMap<String, T>;
 
+/// By sender, with the checksum of EIP-55 as geth has it.
 fn group<T>(
     txs: Vec<Transaction>,
     show: impl Fn(Transaction) -> T,
-) -> BTreeMap<Address, ByNonce<T>> {
-    let mut groups: BTreeMap<Address, ByNonce<T>> = BTreeMap::new();
+) -> BTreeMap<String, ByNonce<T>> {
+    let mut groups: BTreeMap<String, ByNonce<T>> = BTreeMap::new();
     for tx in txs {
-        let (from, nonce) = (tx.from, tx.nonce.to_string());
+        let (from, nonce) = (tx.from.to_string(), tx.nonce.to_string());
         groups.entry(from).or_default().insert(nonce, show(tx));
     }
     groups
@@ -36,7 +37,7 @@ pub(crate) fn register(m: &mut Module) -> Registered {
         Ok(both(group(pool.pending, |tx| tx), group(pool.queued, |tx| tx)))
     })?;
     heavy(m, "txpool_contentFrom", |ctx, args| {
-        let (from, pool) = (args.req::<Address>()?, ctx.chain.pool()?);
+        let (from, pool) = (args.req::<Address>()?.to_string(), ctx.chain.pool()?);
         let of = |txs| group(txs, |tx| tx).remove(&from).unwrap_or_default();
         Ok(both(of(pool.pending), of(pool.queued)))
     })?;
