@@ -4,6 +4,8 @@ mod blobs;
 mod chain;
 mod dev;
 mod input;
+mod limits;
+mod methods;
 mod pending;
 mod simulate;
 mod support;

@@ -89,28 +89,41 @@ impl Node {
         self.send(TransactionRequest::default().with_to(to).with_value(U256::from(wei))).await
     }
 
+    /// As [`Self::deploy`], with the node's own key.
+    pub(crate) async fn deploy_unsigned(&self, runtime: &str) -> Address {
+        let request = json!([{ "from": ALICE, "data": init(runtime) }]);
+        let hash = self.call("eth_sendTransaction", request).await;
+        let receipt = self.call("eth_getTransactionReceipt", json!([hash])).await;
+        receipt["contractAddress"].as_str().unwrap().parse().unwrap()
+    }
+
     /// Deploys runtime code.
     pub(crate) async fn deploy(&self, runtime: &str) -> Address {
-        let runtime = hex::decode(runtime).unwrap();
-        // PUSH2 len, DUP1, PUSH1 offset, PUSH0, CODECOPY, PUSH0, RETURN
-        let mut init = vec![
-            0x61,
-            (runtime.len() >> 8) as u8,
-            runtime.len() as u8,
-            0x80,
-            0x60,
-            0x0a,
-            0x5f,
-            0x39,
-            0x5f,
-            0xf3,
-        ];
-        init.extend(runtime);
-        let receipt =
-            self.send(TransactionRequest::default().with_deploy_code(Bytes::from(init))).await;
+        let request = TransactionRequest::default().with_deploy_code(init(runtime));
+        let receipt = self.send(request).await;
         assert!(receipt.status());
         receipt.contract_address.unwrap()
     }
+}
+
+/// Code that deploys this runtime code.
+fn init(runtime: &str) -> Bytes {
+    let runtime = hex::decode(runtime).unwrap();
+    // PUSH2 len, DUP1, PUSH1 offset, PUSH0, CODECOPY, PUSH0, RETURN
+    let mut init = vec![
+        0x61,
+        (runtime.len() >> 8) as u8,
+        runtime.len() as u8,
+        0x80,
+        0x60,
+        0x0a,
+        0x5f,
+        0x39,
+        0x5f,
+        0xf3,
+    ];
+    init.extend(runtime);
+    init.into()
 }
 
 /// Stores call data's first word in slot 0, emits it as a log with topic 0x2a, and returns it.
