@@ -46,6 +46,8 @@ pub struct Limits {
     pub max_log_results: usize,
     /// Gas of a simulated call.
     pub call_gas_cap: u64,
+    /// Entries of state (accounts and slots) that the calls of one `eth_simulateV1` hand to those after them, counted once for each call.
+    pub max_handed_over: usize,
     /// Bytes of a raw transaction (with blobs).
     pub max_transaction_size: usize,
     /// Calls, traces and log queries that run at once.
@@ -67,6 +69,7 @@ impl Default for Limits {
             max_log_range: 100_000,
             max_log_results: 20_000,
             call_gas_cap: 50_000_000,
+            max_handed_over: 4_000_000,
             max_transaction_size: 2 << 20,
             max_executions: 16,
             max_wait: Duration::from_secs(30),

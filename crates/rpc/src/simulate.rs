@@ -37,8 +37,6 @@ use std::ops::ControlFlow;
 const MAX_BLOCKS: u64 = 256;
 /// Most calls of a simulation.
 const MAX_CALLS: usize = 1_000;
-/// Most entries of state (accounts and slots) that calls hand to those after them, counted once for each call.
-const MAX_HANDED_OVER: usize = 4_000_000;
 /// Who emits the logs of `traceTransfers`.
 const TRANSFER_EMITTER: Address = address!("eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee");
 /// `Transfer(address,address,uint256)`.
@@ -563,7 +561,7 @@ fn simulate(ctx: &Context, args: &mut Args<'_>) -> Result<Vec<SimulatedBlock>> {
         full: payload.return_full_transactions,
         gas_left: ctx.limits.call_gas_cap,
         blocks: 0,
-        handing_left: MAX_HANDED_OVER,
+        handing_left: ctx.limits.max_handed_over,
     };
     let mut out = Vec::with_capacity(blocks.len());
     for block in blocks {

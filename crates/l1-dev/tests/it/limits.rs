@@ -129,7 +129,7 @@ async fn logs_and_raw_transactions_are_bounded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn simulations_hand_over_so_much_state_and_no_more() {
-    let node = Node::start().await;
+    let node = with(Limits { max_handed_over: 1_000, ..Limits::default() }).await;
     let slots = |count: u64| {
         let slot = |n: u64| (format!("{:#066x}", n + 1), json!(format!("{:#066x}", 1)));
         Value::Object((0..count).map(slot).collect())
@@ -140,11 +140,11 @@ async fn simulations_hand_over_so_much_state_and_no_more() {
             "calls": vec![json!({ "from": ALICE, "to": BOB }); calls],
         }] }, "latest"])
     };
-    // 20,000 slots for 250 calls are five million entries.
-    let (code, message) = node.error("eth_simulateV1", payload(20_000, 250)).await;
+    // The account and its 99 slots for ten calls, with what they touch themselves, are more than a thousand entries.
+    let (code, message) = node.error("eth_simulateV1", payload(99, 10)).await;
     assert_eq!(code, -32005);
     assert!(message.contains("hand over too much state"), "{message}");
-    let few = node.call("eth_simulateV1", payload(1_000, 10)).await;
+    let few = node.call("eth_simulateV1", payload(80, 10)).await;
     assert_eq!(few[0]["calls"].as_array().unwrap().len(), 10);
 }
 
