@@ -13,7 +13,7 @@ use crate::{root, run as run_command, setup};
 const TARGETS: [&str; 6] = ["transaction", "witness", "pubdata", "l1_log", "elf", PROOF];
 const PROOF: &str = "proof";
 /// Seconds that CI gives a target.
-const BRIEF: u32 = 3;
+const BRIEF: u32 = 10;
 /// What cargo-fuzz passes, less the sanitizer (which would need a nightly compiler).
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \

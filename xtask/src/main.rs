@@ -25,7 +25,7 @@ const HELP: &str = "cargo xtask <task>
   clients [--json] [--built] [--only NAME] [--readme]   the client matrix: stock clients against the real binary
   anvil              the demo with anvil as its L1, batches final by proofs (the binary must be built)
   browser [--built] [--shots DIR]   the explorer and portal in a headless browser against the real binary
-  fuzz [seconds]     every fuzz target for a short while (CI: all but the one over proofs, 3 seconds each)
+  fuzz [seconds]     every fuzz target for a short while (CI: all but the one over proofs, 10 seconds each)
   statetests [cases [seed]]    random state tests on both chains against Ethereum's executable specification
   contracts build|check|test   Solidity: artifacts from sources, compare with what is committed, Foundry tests and their gas
   contracts snapshot           write the gas that the Foundry tests measure to contracts/snapshots

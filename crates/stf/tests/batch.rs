@@ -3,9 +3,11 @@
 mod common;
 
 use alloy_primitives::{Address, B256, TxKind, U256, hex, keccak256};
+use alloy_signer::SignerSync;
 use alloy_sol_types::SolValue;
-use cairn_primitives::{L2ToL1Log, address, da::DaMode};
-use cairn_stf::{RecoveredTx, execute_batch, prove_batch};
+use cairn_primitives::{Eip712Tx, L2ToL1Log, address, da::DaMode};
+use cairn_state::{InitialWrite, RepeatedWrite, StateDiffs};
+use cairn_stf::{RecoveredTx, execute_batch, prove_batch, pubdata};
 use common::*;
 use proptest::prelude::*;
 
@@ -192,4 +194,136 @@ fn blobs_are_tied_by_their_evaluation() {
         vec![B256::new(hex!("01aa000000000000000000000000000000000000000000000000000000000011"))];
     let sealed = chain.seal_with(DaMode::Blobs, |_| hashes);
     check(&sealed);
+}
+
+/// A transaction of type 0x71, as its sender signed it.
+fn account_transaction(chain: &Chain) -> RecoveredTx {
+    let mut tx = Eip712Tx {
+        chain_id: CHAIN_ID,
+        from: chain.signers[0].address(),
+        to: Some(STORE),
+        nonce: 3,
+        gas_limit: 1_000_000,
+        gas_per_pubdata: 50_000,
+        max_fee_per_gas: 1_000,
+        max_priority_fee_per_gas: 1_000,
+        data: store_data(1, 2).into(),
+        ..Default::default()
+    };
+    let signature = chain.signers[0].sign_hash_sync(&tx.signing_hash()).unwrap();
+    tx.signature = signature.as_bytes().to_vec().into();
+    RecoveredTx::account(Box::new(tx))
+}
+
+/// The pubdata of a batch, with diffs against the tree that the fuzz target makes up: a leaf's value is its index.
+fn diffs_of_the_fuzz_target(published: &[u8]) -> Vec<u8> {
+    let p = pubdata::Pubdata::decode(published).unwrap();
+    let write = |key: u64, value: u64| InitialWrite {
+        key: cairn_state::Key::code(&B256::from(U256::from(key))),
+        value: U256::from(value),
+    };
+    let again = |index: u64, new: U256| RepeatedWrite { index, old: U256::from(index), new };
+    let mut initial = vec![write(5_000, 1), write(5_001, 1 << 40), write(5_002, 77)];
+    initial.sort_by_key(|w| w.key);
+    let repeated = vec![
+        again(5, U256::from(500)),
+        again(6, U256::ZERO),
+        again(900, U256::from(899)),
+        again(901, U256::MAX),
+    ];
+    let diffs = StateDiffs { initial, repeated };
+    pubdata::encode(&p.blocks, &p.logs, &p.messages, p.codes.iter(), &diffs)
+}
+
+/// What the fuzz targets begin with is what their decoders take today: from noise alone they hardly pass the first checks.
+/// `CAIRN_WRITE_SEEDS=1 cargo test -p cairn-stf --test batch seeds` renews it.
+#[test]
+fn seeds_of_the_fuzz_targets_are_current() {
+    let mut chain = Chain::new(2);
+    let to = Address::repeat_byte(0x66);
+    let first = vec![
+        chain.transfer(0, to, 5),
+        chain.call(0, STORE, store_data(1, 9)),
+        chain.tx(1, TxKind::Create, 0, init_code(&[0x60, 1, 0x60, 0, 0x55, 0])),
+    ];
+    chain.block(first);
+    chain.block(vec![]);
+    let second = vec![
+        chain.call(0, address::L1_MESSENGER, b"to L1".to_vec()),
+        chain.call(1, BLOCKHASH, U256::from(1).abi_encode()),
+        chain.access_list(1, 4),
+    ];
+    chain.block(second);
+    let sealed = chain.seal();
+    check(&sealed);
+    let deposit = chain.priority(to, 5, 100_000, vec![1, 2, 3]);
+    chain.block(vec![deposit]);
+    let with_a_deposit = chain.seal();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds");
+    for (name, bytes) in [
+        ("witness/batch", sealed.witness.clone()),
+        ("witness/deposit", with_a_deposit.witness.clone()),
+        ("pubdata/batch", sealed.result.pubdata.clone()),
+        ("pubdata/deposit", with_a_deposit.result.pubdata),
+        ("pubdata/diffs", diffs_of_the_fuzz_target(&sealed.result.pubdata)),
+        ("transaction/eip712", account_transaction(&chain).encode()),
+    ] {
+        let path = folder.join(name);
+        let text = hex::encode(&bytes) + "\n";
+        if std::env::var_os("CAIRN_WRITE_SEEDS").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &text).unwrap();
+        }
+        // libFuzzer is told to take no more.
+        assert!(bytes.len() <= 65_536, "{name}: {} bytes", bytes.len());
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            kept == text,
+            "fuzz/seeds/{name} is not what is made today; see this test's comment"
+        );
+    }
+}
+
+fn seed(name: &str) -> Vec<u8> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(name);
+    hex::decode(std::fs::read_to_string(path).unwrap().trim()).unwrap()
+}
+
+/// Bytes changed here and there, and perhaps the end cut off.
+fn spoilt(mut bytes: Vec<u8>, edits: &[(prop::sample::Index, u8)], cut: usize) -> Vec<u8> {
+    for (at, value) in edits {
+        let at = at.index(bytes.len());
+        bytes[at] = *value;
+    }
+    bytes.truncate(bytes.len().saturating_sub(cut));
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// What the fuzz targets look for, a little of it in each run: no panic, and one encoding.
+    #[test]
+    fn spoilt_witnesses_and_pubdata_are_refused_or_have_one_encoding(
+        which in 0usize..2,
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in prop_oneof![9 => Just(0usize), 1 => 0usize..200],
+    ) {
+        let witness = spoilt(seed(["witness/batch", "witness/deposit"][which]), &edits, cut);
+        let _ = prove_batch(&witness);
+        if let Ok(decoded) = cairn_stf::BatchWitness::decode(&witness) {
+            prop_assert_eq!(decoded.encode(), witness);
+        }
+        let published = spoilt(seed("pubdata/diffs"), &edits, cut);
+        if let Ok(p) = pubdata::Pubdata::decode(&published) {
+            let leaf = |index: u64| {
+                let word = U256::from(index);
+                Ok::<_, std::convert::Infallible>(Some((cairn_state::Key::code(&word.into()), word)))
+            };
+            if let Ok(diffs) = p.decode_diffs(1_000, leaf) {
+                let again = pubdata::encode(&p.blocks, &p.logs, &p.messages, p.codes.iter(), &diffs.diffs);
+                prop_assert_eq!(again, published);
+            }
+        }
+    }
 }

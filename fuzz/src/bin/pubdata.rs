@@ -3,16 +3,21 @@
 
 use alloy_primitives::U256;
 use cairn_state::Key;
-use cairn_stf::pubdata::Pubdata;
+use cairn_stf::pubdata::{Pubdata, encode};
+
+/// Leaves of the tree that the diffs are read against; the value of each is its index.
+const LEAVES: u64 = 1000;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    if let Ok(pubdata) = Pubdata::decode(data) {
-        let leaf = |index: u64| {
-            Ok::<_, std::convert::Infallible>((index < 1000).then(|| {
-                let word = U256::from(index);
-                (Key::code(&word.into()), word)
-            }))
-        };
-        let _ = pubdata.decode_diffs(1000, leaf);
-    }
+    let Ok(pubdata) = Pubdata::decode(data) else { return };
+    let leaf = |index: u64| {
+        Ok::<_, std::convert::Infallible>((index < LEAVES).then(|| {
+            let word = U256::from(index);
+            (Key::code(&word.into()), word)
+        }))
+    };
+    let Ok(decoded) = pubdata.decode_diffs(LEAVES, leaf) else { return };
+    // A batch has one encoding: else two commitments would stand for one batch.
+    let Pubdata { blocks, logs, messages, codes, .. } = &pubdata;
+    assert_eq!(encode(blocks, logs, messages, codes.iter(), &decoded.diffs), data);
 });
