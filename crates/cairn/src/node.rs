@@ -12,14 +12,17 @@ use std::{
 
 use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::{Address, B256, U256};
+use alloy_provider::Provider;
 use cairn_explorer::Explorer;
 use cairn_l1_dev::L1Dev;
 use cairn_primitives::{ChainConfig, FeeParams, address};
-use cairn_rpc::{DevAccounts, RestHandler, RestReply, RpcHandle, RpcServer, zks::BridgeContracts};
+use cairn_rpc::{
+    DevAccounts, RestHandler, RestReply, RpcHandle, RpcServer, StartError, zks::BridgeContracts,
+};
 use cairn_sequencer::{BridgeInfo, L2Rpc, Sequencer, SequencerConfig};
 use cairn_settlement::{
     attester::{AttestError, AttestationPool, Attester},
-    bindings::{FinalVerifier, Verifier},
+    bindings::{Bridgehub, FinalVerifier, Verifier, ZKChain},
     bridge::Bridge,
     deploy::{DeployError, NewChain, create_chain, deploy_ecosystem},
     l1::{L1, L1Error, L1Wallet, Send},
@@ -150,6 +153,38 @@ pub enum NodeError {
         /// Its key's digest.
         key: B256,
     },
+    /// A port that is taken, or an address that is not this machine's.
+    #[error(
+        "cannot listen on {addr} for {what}: {error}. If another program uses the port (a node that runs already?), stop it or choose another port with {option}"
+    )]
+    Listen {
+        /// What would listen.
+        what: &'static str,
+        /// Where.
+        addr: SocketAddr,
+        /// The option that chooses the port.
+        option: &'static str,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The L1 does not hold the data directory's chain, whatever its chain id.
+    #[error(
+        "{l1} is not the L1 of this data directory's network: {why}. Was it started afresh, or its folder removed? Start again on the L1 that the network was created on (--l1 URL, or the folder `l1` of the data directory, put back), or create a new network with another --data-dir"
+    )]
+    OtherL1 {
+        /// URL, or which folder.
+        l1: String,
+        /// How it can be told.
+        why: String,
+    },
+    /// A chain without the record of its network.
+    #[error(
+        "{path} holds a chain, and the data directory has no network.json: a `cairn recover` did not end. Remove {path}, or run `cairn recover` again into an empty directory"
+    )]
+    Unfinished {
+        /// The chain's folder.
+        path: String,
+    },
     /// A role is down.
     #[error("{0}")]
     Stopped(String),
@@ -250,8 +285,9 @@ impl Node {
             error,
         })?;
         let keys = DevKeys::derive();
+        let known = known_network(&config)?;
         let (l1_url, embedded_l1) = start_l1(&config).await?;
-        let (l1, network) = open_network(&config, &keys, &l1_url).await?;
+        let (l1, network) = open_network(&config, &keys, &l1_url, known).await?;
         let depth = confirmations_of(&config, &l1);
         let fees = fees::current(&l1, network.chain.address, depth).await?;
         let fees = fees.unwrap_or(network.fee_params);
@@ -290,6 +326,11 @@ impl Node {
     /// HTTP URL of L1.
     pub fn l1_url(&self) -> &str {
         &self.l1_url
+    }
+
+    /// WebSocket URL of the embedded L1; nobody has said where another L1 has one.
+    pub fn l1_ws_url(&self) -> Option<String> {
+        self.embedded_l1.as_ref().map(|(_, server)| server.ws_url())
     }
 
     /// HTTP URL of the rollup.
@@ -532,9 +573,56 @@ async fn start_l1(config: &NodeConfig) -> Result<(String, Option<(L1Dev, RpcHand
     if let Some(url) = &config.l1_url {
         return Ok((url.clone(), None));
     }
-    let l1 = L1Dev::open(l1_config(config.data_dir.join("l1"), DEFAULT_L1_CHAIN_ID, None))?;
-    let server = l1.serve(config.l1_addr).await?;
+    let l1 = L1Dev::open(l1_config(l1_dir(&config.data_dir), DEFAULT_L1_CHAIN_ID, None))?;
+    let server = l1.serve(config.l1_addr).await.map_err(|e| match e {
+        cairn_l1_dev::L1Error::Serve(StartError::Bind(addr, error)) => {
+            NodeError::Listen { what: "the embedded L1", addr, option: "--l1-port", error }
+        }
+        other => other.into(),
+    })?;
     Ok((server.http_url(), Some((l1, server))))
+}
+
+/// The network that the data directory knows, if it is the one that is asked for. Nothing is started or written before that is clear.
+fn known_network(config: &NodeConfig) -> Result<Option<Network>, NodeError> {
+    let dir = &config.data_dir;
+    let Some(network) = Network::load(dir)? else {
+        return if chain_dir(dir).exists() { Err(unfinished(dir)) } else { Ok(None) };
+    };
+    network.check_chain_id(config.chain_id)?;
+    network.check_verifier(config.verifier)?;
+    if config.l1_url.is_none() {
+        check_l1_dir(dir)?;
+    }
+    Ok(Some(network))
+}
+
+/// Folder of the chain in a data directory.
+pub fn chain_dir(data_dir: &Path) -> PathBuf {
+    data_dir.join("l2")
+}
+
+/// Folder of the embedded L1 in a data directory.
+pub fn l1_dir(data_dir: &Path) -> PathBuf {
+    data_dir.join("l1")
+}
+
+/// The error of a data directory that has a chain and no record of its network.
+pub fn unfinished(data_dir: &Path) -> NodeError {
+    NodeError::Unfinished { path: chain_dir(data_dir).display().to_string() }
+}
+
+/// A network that is known needs the L1 that it is on: a new embedded one would be empty.
+///
+/// # Errors
+/// [`NodeError::OtherL1`] when the data directory holds none.
+pub fn check_l1_dir(data_dir: &Path) -> Result<(), NodeError> {
+    let dir = l1_dir(data_dir);
+    if dir.join(cairn_l1_dev::DATABASE_FILE).exists() {
+        return Ok(());
+    }
+    let why = format!("{} has no L1's data", dir.display());
+    Err(NodeError::OtherL1 { l1: "The embedded L1".to_owned(), why })
 }
 
 /// The network that the data directory knows, or a new one.
@@ -542,11 +630,11 @@ async fn open_network(
     config: &NodeConfig,
     keys: &DevKeys,
     l1_url: &str,
+    known: Option<Network>,
 ) -> Result<(L1, Network), NodeError> {
-    if let Some(network) = Network::load(&config.data_dir)? {
-        network.check_chain_id(config.chain_id)?;
-        network.check_verifier(config.verifier)?;
+    if let Some(network) = known {
         let l1 = L1::connect(l1_url, Some(network.ecosystem.l1_chain_id)).await?;
+        check_l1(&l1, &network).await?;
         check_key(&l1, network.chain.verifiers).await?;
         return Ok((l1, network));
     }
@@ -554,6 +642,38 @@ async fn open_network(
     let network = create_network(config, keys, &l1).await?;
     network.store(&config.data_dir)?;
     Ok((l1, network))
+}
+
+/// The L1 must hold this very chain. Another one may have the same chain id and, since development keys deploy the contracts, even the same addresses.
+///
+/// # Errors
+/// [`NodeError::OtherL1`], or what reading L1 gives.
+pub async fn check_l1(l1: &L1, network: &Network) -> Result<(), NodeError> {
+    let (hub, chain) = (network.ecosystem.bridgehub, network.chain.address);
+    let id = network.config.chain_id;
+    let other = |why: String| Err(NodeError::OtherL1 { l1: l1.url().to_owned(), why });
+    if !has_code(l1, hub).await? {
+        return other(format!("there is no bridgehub at {hub}"));
+    }
+    let known = l1.call(hub, Bridgehub::getZKChainCall { chainId: U256::from(id) }).await?;
+    if known != chain {
+        return other(format!("its bridgehub {hub} has {known} for chain {id}, not {chain}"));
+    }
+    if !has_code(l1, chain).await? {
+        return other(format!("there is no contract at the chain's address {chain}"));
+    }
+    let genesis = genesis::genesis(&network.config, &network.ecosystem, network.genesis_timestamp)?;
+    let genesis = genesis.build()?.batch_info().hash();
+    let kept = l1.call(chain, ZKChain::storedBatchHashCall { batchNumber: U256::ZERO }).await?;
+    if kept != genesis {
+        return other(format!("its chain {id} has genesis {kept}, the data directory's {genesis}"));
+    }
+    Ok(())
+}
+
+async fn has_code(l1: &L1, address: Address) -> Result<bool, L1Error> {
+    let code = l1.read("eth_getCode", move |p| async move { p.get_code_at(address).await });
+    Ok(!code.await?.is_empty())
 }
 
 /// The proofs that this program makes must be those that the chain's verifier accepts.
@@ -628,7 +748,7 @@ fn open_chain(
     fees: FeeParams,
 ) -> Result<(Storage, Sequencer), NodeError> {
     let genesis = genesis::genesis(&network.config, &network.ecosystem, network.genesis_timestamp)?;
-    let storage = cairn_sequencer::open_storage(config.data_dir.join("l2"), &genesis)?;
+    let storage = cairn_sequencer::open_storage(chain_dir(&config.data_dir), &genesis)?;
     let mut settings = SequencerConfig::new(network.config.clone(), keys.operator.address());
     settings.fees = fees;
     settings.guest_program_id = guest::program_id();
@@ -654,7 +774,7 @@ pub fn open_stopped(data_dir: &Path) -> Result<Storage, NodeError> {
     };
     let network = Network::load(data_dir)?.ok_or_else(missing)?;
     let genesis = genesis::genesis(&network.config, &network.ecosystem, network.genesis_timestamp)?;
-    Ok(cairn_sequencer::open_storage(data_dir.join("l2"), &genesis)?)
+    Ok(cairn_sequencer::open_storage(chain_dir(data_dir), &genesis)?)
 }
 
 async fn serve(
@@ -705,7 +825,12 @@ async fn serve(
     if let Some(index) = &index {
         server = server.with_address_index(index.clone());
     }
-    let rpc = server.start(config.l2_addr).await?;
+    let rpc = server.start(config.l2_addr).await.map_err(|e| match e {
+        StartError::Bind(addr, error) => {
+            NodeError::Listen { what: "the rollup's JSON-RPC", addr, option: "--port", error }
+        }
+        other => other.into(),
+    })?;
     let parts = explorer::Parts { config, keys, network, l2_url: rpc.http_url(), l1: l1.clone() };
     let explorer = explorer::start(parts, chain, index).await?;
     Ok((rpc, explorer))
@@ -754,7 +879,7 @@ fn announce(node: &Node, as_json: bool, took: Duration) {
             json!({
                 "event": "ready", "seconds": took.as_secs_f64(),
                 "l2": { "http": node.l2_url(), "ws": node.l2_ws_url(), "chain_id": n.config.chain_id },
-                "l1": { "http": node.l1_url, "chain_id": n.ecosystem.l1_chain_id },
+                "l1": { "http": node.l1_url, "ws": node.l1_ws_url(), "chain_id": n.ecosystem.l1_chain_id },
                 "explorer": node.explorer_url(),
                 "contracts": n.ecosystem, "chain": n.chain, "verifier": n.chain.verifiers.kind,
                 "paymasters": Paymasters::of(node.keys.deployer.address()).ok(),
@@ -765,7 +890,8 @@ fn announce(node: &Node, as_json: bool, took: Duration) {
     }
     say!("Cairn is up ({:.1} s)\n", took.as_secs_f64());
     say!("  rollup  chain id {:<8} {}   {}", n.config.chain_id, node.l2_url(), node.l2_ws_url());
-    say!("  L1      chain id {:<8} {}", n.ecosystem.l1_chain_id, node.l1_url);
+    let l1_ws = node.l1_ws_url().unwrap_or_default();
+    say!("  L1      chain id {:<8} {}   {l1_ws}", n.ecosystem.l1_chain_id, node.l1_url);
     if let Some(url) = node.explorer_url() {
         say!("  explorer and portal       {url}");
     }

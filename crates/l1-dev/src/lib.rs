@@ -22,6 +22,7 @@ mod submit;
 mod trie;
 
 pub use config::{DEV_BALANCE, L1Config, L1Error};
+pub use store::DATABASE_FILE;
 
 use crate::chain::Node;
 use crate::core::Core;

@@ -12,6 +12,8 @@ use redb::{
 };
 use std::path::Path;
 
+/// Name of the database in the data directory.
+pub const DATABASE_FILE: &str = "l1.redb";
 /// Format of the tables.
 const VERSION: u64 = 1;
 /// Blobs of older blocks are dropped: mainnet's 4,096 epochs.
@@ -70,7 +72,7 @@ impl Store {
                 std::fs::create_dir_all(dir).map_err(|e| fail(e.to_string()))?;
                 Database::builder()
                     .set_cache_size(64 << 20)
-                    .create(dir.join("l1.redb"))
+                    .create(dir.join(DATABASE_FILE))
                     .map_err(|e| fail(e.to_string()))?
             }
         };
