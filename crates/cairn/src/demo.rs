@@ -1,6 +1,12 @@
 //! `cairn demo`: everything at work once, checked to the last wei.
 
-use std::{collections::BTreeMap, error::Error, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use alloy_primitives::{Address, B256, Bytes, U256, utils::format_ether};
 use alloy_signer_local::PrivateKeySigner;
@@ -18,6 +24,8 @@ use cairn_settlement::{
 use serde_json::{Value, json};
 
 use crate::{
+    batch_states::{BatchStates, Seen},
+    books::{Balances, Books, Change, ENTRIES, Entry},
     cli::DemoArgs,
     demo_accounts, files,
     final_file::{self, FinalFile},
@@ -38,32 +46,16 @@ const PROOF_PATIENCE: Duration = Duration::from_secs(3_600);
 /// One ether in wei.
 const ETHER: u128 = 1_000_000_000_000_000_000;
 
-/// Runs the demo and says so with its exit code.
+/// Runs the demo and says so with its exit code. Whatever goes wrong, the last line for a program is a summary.
 pub async fn run(args: DemoArgs) -> Outcome<ExitCode> {
     let mut report = Report::new(args.json);
-    let scratch;
-    let data_dir = match &args.data_dir {
-        Some(dir) => dir.clone(),
-        None => {
-            scratch = tempfile::tempdir()?;
-            scratch.path().to_owned()
-        }
-    };
-    report.heading("Cairn: a rollup, its L1 and its bridge on this machine");
-    report.wait("starting");
-    let kind = if args.no_prove { VerifierKind::Attesters } else { args.verifier };
-    let config = NodeConfig::demo(data_dir.clone(), args.l1.clone(), kind);
-    let node = Node::start(config).await?;
-    let outcome = Demo::new(&node, &mut report, data_dir).await?.run().await;
-    let stopped = node.stop().await;
     let l1 = args.l1.as_deref().unwrap_or("embedded");
-    match outcome {
+    match show(&args, &mut report).await {
         Ok(mut summary) => {
-            stopped?;
             summary["ok"] = json!(true);
             summary["l1"] = json!(l1);
             report.heading("Everything checked: balances on both sides, to the last wei.");
-            if kind == VerifierKind::Attesters {
+            if kind(&args) == VerifierKind::Attesters {
                 report.line("The batches were attested, not proven: this was no validity rollup.");
             }
             report.summary(summary);
@@ -74,6 +66,35 @@ pub async fn run(args: DemoArgs) -> Outcome<ExitCode> {
             Err(e)
         }
     }
+}
+
+/// What makes the demo's batches final.
+fn kind(args: &DemoArgs) -> VerifierKind {
+    if args.no_prove { VerifierKind::Attesters } else { args.verifier }
+}
+
+/// Starts a network, shows everything on it, and stops it.
+async fn show(args: &DemoArgs, report: &mut Report) -> Outcome<Value> {
+    let scratch;
+    let data_dir: &Path = match &args.data_dir {
+        Some(dir) => dir,
+        None => {
+            scratch = tempfile::tempdir()?;
+            scratch.path()
+        }
+    };
+    report.heading("Cairn: a rollup, its L1 and its bridge on this machine");
+    report.wait("starting");
+    let config = NodeConfig::demo(data_dir.to_owned(), args.l1.clone(), kind(args));
+    let node = Node::start(config).await?;
+    let outcome = match Demo::new(&node, report, data_dir.to_owned()).await {
+        Ok(demo) => demo.run().await,
+        Err(e) => Err(e),
+    };
+    let stopped = node.stop().await;
+    let summary = outcome?;
+    stopped?;
+    Ok(summary)
 }
 
 /// What the demo knows while it runs.
@@ -88,12 +109,17 @@ struct Demo<'a> {
     friend: Address,
     /// A fresh account on L1: what arrives there is exactly what was withdrawn.
     receiver: Address,
-    seen: BTreeMap<u64, &'static str>,
+    /// What happens to batches meanwhile.
+    states: BatchStates,
+    /// What was told of each batch.
+    told: BTreeMap<u64, &'static str>,
     data_dir: PathBuf,
 }
 
 /// A withdrawal under way.
 struct Withdrawal {
+    /// In the books.
+    entry: Entry,
     token: &'static str,
     amount: U256,
     tx: B256,
@@ -112,7 +138,8 @@ impl<'a> Demo<'a> {
             receiver: PrivateKeySigner::random().address(),
             node,
             report,
-            seen: BTreeMap::new(),
+            states: BatchStates::follow(node.storage().clone()),
+            told: BTreeMap::new(),
             data_dir,
         })
     }
@@ -121,27 +148,36 @@ impl<'a> Demo<'a> {
         self.introduce();
         self.report.heading("Deposits from L1");
         let token = self.create_l1_token().await?;
-        let eth = self.deposit_eth(U256::from(10 * ETHER)).await?;
-        let erc20 = self.deposit_token(token, U256::from(1_000 * ETHER)).await?;
-        let l2_token = self.show_l2_balances(token).await?;
+        let mut balances = self.books(token).read().await?;
+        let eth = self.deposit_eth(token, &mut balances, U256::from(10 * ETHER)).await?;
+        let erc20 = self.deposit_token(token, &mut balances, U256::from(1_000 * ETHER)).await?;
+        let l2_token = self.show_l2_balances(token, &balances).await?;
+        self.tell_batches().await?;
 
         self.report.heading("Life on the rollup");
         self.transfer_eth(U256::from(ETHER)).await?;
         self.deploy_and_use_token().await?;
+        self.tell_batches().await?;
 
         self.report.heading("Smart accounts and paymasters");
         let accounts = self.accounts().await?;
+        self.tell_batches().await?;
 
         self.report.heading("Withdrawals to L1");
         let withdrawals = vec![
             self.withdraw_eth(U256::from(2 * ETHER)).await?,
             self.withdraw_token(token, l2_token, U256::from(400 * ETHER)).await?,
         ];
+        self.book_life(token, &mut balances, &withdrawals).await?;
         let last = self.follow_to_finality(&withdrawals).await?;
+        // Settlement moves nobody's assets.
+        let settled = self.books(token).read().await?;
+        self.agree("settlement", &mut balances, settled, Change::default())?;
         for w in &withdrawals {
             self.finalize(w).await?;
         }
-        self.check_l1(token).await?;
+        self.book_finalization(token, &mut balances, &withdrawals).await?;
+        self.show_l1_balances(&balances);
         self.check_proofs(last).await?;
         Ok(json!({
             "chain_id": self.node.network().config.chain_id,
@@ -204,6 +240,114 @@ impl<'a> Demo<'a> {
         )
     }
 
+    fn books(&self, token: Address) -> Books<'_> {
+        Books {
+            l1: self.user_l1.l1(),
+            l2: &self.l2,
+            network: self.node.network(),
+            user: self.user_l1.address(),
+            receiver: self.receiver,
+            operator: self.node.keys().operator.address(),
+            token,
+        }
+    }
+
+    /// Compares the books with what the step must have made of them; they are the new ones after that.
+    fn agree(
+        &mut self,
+        step: &str,
+        balances: &mut Balances,
+        after: Balances,
+        change: Change,
+    ) -> Outcome<()> {
+        change.check(step, balances, &after)?;
+        *balances = after;
+        let words = format!("after {step} all {ENTRIES} balances are right to the last wei");
+        self.report.event("books", json!({ "step": step, "balances": ENTRIES }), &words);
+        Ok(())
+    }
+
+    /// After a deposit: what it minted left the user and is the vault's; on L2 its fee is the operator's, and all else the user's.
+    async fn book_deposit(
+        &mut self,
+        token: Address,
+        balances: &mut Balances,
+        deposit: &Deposit,
+        tokens: U256,
+    ) -> Outcome<()> {
+        let receipt = self.l2.wait_receipt(deposit.l2_tx, PATIENCE).await?;
+        let books = self.books(token);
+        let after = books.read().await?;
+        let minted = books.minted(deposit.l1_tx, &receipt).await?;
+        let paid = books.paid_on_l1(balances, &after).await?;
+        ensure(paid.value == minted.amount, "what the user sent along is what L2 mints")?;
+        let change = Change::default()
+            .lose(Entry::UserEthL1, paid.fees)
+            .lose(Entry::UserEthL1, minted.amount)
+            .gain(Entry::VaultEth, minted.amount)
+            .gain(Entry::ChainEth, minted.amount)
+            .gain(Entry::SupplyL2, minted.amount)
+            .gain(Entry::UserEthL2, minted.amount)
+            .lose(Entry::UserEthL2, minted.fee)
+            .gain(Entry::FeesL2, minted.fee)
+            .lose(Entry::UserTokenL1, tokens)
+            .gain(Entry::VaultToken, tokens)
+            .gain(Entry::ChainToken, tokens)
+            .gain(Entry::UserTokenL2, tokens)
+            .gain(Entry::TokenSupplyL2, tokens);
+        let step = if tokens.is_zero() { "the deposit of ETH" } else { "the deposit of DEMO" };
+        after.check_backing(step)?;
+        self.agree(step, balances, after, change)
+    }
+
+    /// After everything on L2: the user paid for the own transactions, the operator got everybody's fees, and what was withdrawn is gone.
+    async fn book_life(
+        &mut self,
+        token: Address,
+        balances: &mut Balances,
+        withdrawals: &[Withdrawal],
+    ) -> Outcome<()> {
+        let books = self.books(token);
+        let after = books.read().await?;
+        let paid = books.paid_on_l2(balances, &after).await?;
+        let mut change = Change::default()
+            .lose(Entry::UserEthL2, paid.fees)
+            .lose(Entry::UserEthL2, paid.value)
+            .gain(Entry::FeesL2, paid.all_fees);
+        for w in withdrawals {
+            change = match w.entry {
+                // A withdrawal of ETH is its transaction's value.
+                Entry::ReceiverEthL1 => change.lose(Entry::SupplyL2, w.amount),
+                _ => change.lose(Entry::UserTokenL2, w.amount).lose(Entry::TokenSupplyL2, w.amount),
+            };
+        }
+        self.agree("all transactions on L2", balances, after, change)
+    }
+
+    /// After finalization: what was withdrawn left the vault for its receiver, the user paid gas, and nothing changed on L2.
+    async fn book_finalization(
+        &mut self,
+        token: Address,
+        balances: &mut Balances,
+        withdrawals: &[Withdrawal],
+    ) -> Outcome<()> {
+        let books = self.books(token);
+        let after = books.read().await?;
+        let paid = books.paid_on_l1(balances, &after).await?;
+        ensure(paid.value.is_zero(), "finalization costs nothing but gas")?;
+        let mut change = Change::default().lose(Entry::UserEthL1, paid.fees);
+        for w in withdrawals {
+            let (vault, chain) = match w.entry {
+                Entry::ReceiverEthL1 => (Entry::VaultEth, Entry::ChainEth),
+                _ => (Entry::VaultToken, Entry::ChainToken),
+            };
+            change = change.gain(w.entry, w.amount).lose(vault, w.amount).lose(chain, w.amount);
+        }
+        let step = "the finalization on L1";
+        after.check_backing(step)?;
+        self.agree(step, balances, after, change)
+    }
+
     async fn create_l1_token(&mut self) -> Outcome<Address> {
         self.report.wait("deploying an ERC-20 on L1");
         let token = deploy_test_token(&self.user_l1, "Cairn Demo Token", "DEMO", 18).await?;
@@ -218,23 +362,33 @@ impl<'a> Demo<'a> {
         Ok(token)
     }
 
-    async fn deposit_eth(&mut self, amount: U256) -> Outcome<Value> {
-        let user = self.user_l1.address();
-        let before = self.l2.balance(user).await?;
+    async fn deposit_eth(
+        &mut self,
+        token: Address,
+        balances: &mut Balances,
+        amount: U256,
+    ) -> Outcome<Value> {
         self.report.wait("depositing ETH");
-        let deposit = self.bridge().deposit_eth(user, amount).await?;
+        let deposit = self.bridge().deposit_eth(self.user_l1.address(), amount).await?;
         self.arrived("ETH", &deposit).await?;
-        let after = self.l2.balance(user).await?;
-        // What the deposit did not need of its gas comes back to the user as well.
-        ensure(after >= before + amount, "the deposited ETH is on L2")?;
+        let had = balances.of(Entry::UserEthL2);
+        self.book_deposit(token, balances, &deposit, U256::ZERO).await?;
+        // What the deposit did not need of its gas came back to the user as well.
+        ensure(balances.of(Entry::UserEthL2) >= had + amount, "the deposited ETH is on L2")?;
         self.deposited("ETH", &deposit, amount)
     }
 
-    async fn deposit_token(&mut self, token: Address, amount: U256) -> Outcome<Value> {
-        let user = self.user_l1.address();
+    async fn deposit_token(
+        &mut self,
+        token: Address,
+        balances: &mut Balances,
+        amount: U256,
+    ) -> Outcome<Value> {
         self.report.wait("depositing the ERC-20");
+        let user = self.user_l1.address();
         let deposit = self.bridge().deposit_erc20(token, user, amount).await?;
         self.arrived("DEMO", &deposit).await?;
+        self.book_deposit(token, balances, &deposit, amount).await?;
         self.deposited("DEMO", &deposit, amount)
     }
 
@@ -258,13 +412,11 @@ impl<'a> Demo<'a> {
         Ok(record)
     }
 
-    async fn show_l2_balances(&mut self, token: Address) -> Outcome<Address> {
+    async fn show_l2_balances(&mut self, token: Address, balances: &Balances) -> Outcome<Address> {
         let user = self.user_l2.address();
-        let eth = self.l2.balance(user).await?;
+        let (eth, tokens) = (balances.of(Entry::UserEthL2), balances.of(Entry::UserTokenL2));
         let call = L2AssetRouter::l2TokenAddressCall { l1Token: token };
         let l2_token = self.l2.call(address::L2_ASSET_ROUTER, call).await?;
-        let tokens = self.l2.call(l2_token, Erc20::balanceOfCall { account: user }).await?;
-        ensure(tokens == U256::from(1_000 * ETHER), "the deposited tokens are on L2")?;
         let fields = json!({ "account": user, "eth": eth.to_string(), "token": l2_token, "tokens": tokens.to_string() });
         let words =
             format!("on L2 {user} has {} ETH and {} DEMO", format_ether(eth), format_ether(tokens));
@@ -320,7 +472,8 @@ impl<'a> Demo<'a> {
         let call = L2BaseToken::withdrawCall { l1Receiver: self.receiver };
         let send = Send::call("withdrawal of ETH", address::BASE_TOKEN, call).value(amount);
         let receipt = self.user_l2.send(send).await?;
-        self.withdrawn("ETH", amount, receipt.transaction_hash)
+        let tx = receipt.transaction_hash;
+        self.withdrawn(Withdrawal { entry: Entry::ReceiverEthL1, token: "ETH", amount, tx })
     }
 
     async fn withdraw_token(
@@ -329,8 +482,6 @@ impl<'a> Demo<'a> {
         l2_token: Address,
         amount: U256,
     ) -> Outcome<Withdrawal> {
-        let user = self.user_l2.address();
-        let before = self.l2.call(l2_token, Erc20::balanceOfCall { account: user }).await?;
         let data = (amount, self.receiver, l2_token).abi_encode_params();
         let call = L2AssetRouter::withdrawCall {
             assetId: asset_id(self.node.network().ecosystem.l1_chain_id, token),
@@ -338,16 +489,16 @@ impl<'a> Demo<'a> {
         };
         let send = Send::call("withdrawal of the token", address::L2_ASSET_ROUTER, call);
         let receipt = self.user_l2.send(send).await?;
-        let after = self.l2.call(l2_token, Erc20::balanceOfCall { account: user }).await?;
-        ensure(after == before - amount, "the withdrawn tokens left L2")?;
-        self.withdrawn("DEMO", amount, receipt.transaction_hash)
+        let tx = receipt.transaction_hash;
+        self.withdrawn(Withdrawal { entry: Entry::ReceiverTokenL1, token: "DEMO", amount, tx })
     }
 
-    fn withdrawn(&mut self, token: &'static str, amount: U256, tx: B256) -> Outcome<Withdrawal> {
-        let fields = json!({ "token": token, "amount": amount.to_string(), "l2_tx": tx });
-        let words = format!("withdrawal of {} {token} starts in {tx}", format_ether(amount));
+    fn withdrawn(&mut self, w: Withdrawal) -> Outcome<Withdrawal> {
+        let fields = json!({ "token": w.token, "amount": w.amount.to_string(), "l2_tx": w.tx });
+        let words =
+            format!("withdrawal of {} {} starts in {}", format_ether(w.amount), w.token, w.tx);
         self.report.event("withdrawal", fields, &words);
-        Ok(Withdrawal { token, amount, tx })
+        Ok(w)
     }
 
     /// Follows every batch up to the last withdrawal's until it is final; returns that batch.
@@ -363,18 +514,15 @@ impl<'a> Demo<'a> {
             if last.is_none() {
                 last = self.batch_of_all(withdrawals).await?;
             }
-            let newest = self.l2.newest_batch().await?;
-            for number in 1..=newest {
-                self.look_at(number).await?;
-            }
-            let open = self.seen.iter().find(|(_, s)| **s != "finalized").map(|(n, s)| (*n, *s));
+            self.tell_batches().await?;
+            let open = self.told.iter().find(|(_, s)| **s != "finalized").map(|(n, s)| (*n, *s));
             match (last, open) {
-                (Some(last), None) if newest >= last => return Ok(last),
+                (Some(last), _) if self.told.get(&last) == Some(&"finalized") => return Ok(last),
                 (_, Some((n, s))) => {
                     let batch = self.l2.batch(n).await?;
                     self.report.wait(&progress(n, s, batch.and_then(|b| b.proving))?);
                 }
-                _ => self.report.wait("the batch is pending"),
+                _ => self.report.wait("batches are sealed"),
             }
             if tokio::time::Instant::now() > deadline {
                 return Err(format!("no finality within {} s", patience.as_secs()).into());
@@ -394,46 +542,47 @@ impl<'a> Demo<'a> {
         Ok(Some(last))
     }
 
-    async fn look_at(&mut self, number: u64) -> Outcome<()> {
-        let known = self.seen.get(&number).copied();
-        if known == Some("finalized") {
-            return Ok(());
-        }
-        let Some(batch) = self.l2.batch(number).await? else { return Ok(()) };
-        if known.is_none() {
-            let fields = json!({ "number": number, "status": "pending" });
-            self.report.event("batch", fields, &format!("batch {number} pending"));
-        }
-        // A quick L1 can take several steps between two looks; each is told.
-        let order = ["processed", "committed", "proven", "finalized"];
-        let from = known.and_then(|k| order.iter().position(|o| *o == k)).map_or(0, |i| i + 1);
-        let to = order.iter().position(|o| *o == batch.status).unwrap_or_default();
-        for status in order.iter().take(to + 1).skip(from) {
-            self.tell(&batch, status).await?;
-            self.seen.insert(number, status);
+    /// Tells what has happened to batches since the last time.
+    async fn tell_batches(&mut self) -> Outcome<()> {
+        while let Some(seen) = self.states.first() {
+            if !self.tell(seen).await? {
+                return Ok(());
+            }
+            self.told.insert(seen.batch, seen.status);
+            self.states.told();
         }
         Ok(())
     }
 
-    async fn tell(&mut self, batch: &BatchView, status: &str) -> Outcome<()> {
+    /// Tells it; false while its transaction on L1 is not known here, because the answer to it was lost.
+    async fn tell(&mut self, seen: Seen) -> Outcome<bool> {
+        let Seen { batch: number, status, at } = seen;
+        if status == "pending" {
+            let fields = json!({ "number": number, "status": status });
+            self.report.event_at(at, "batch", fields, &format!("batch {number} pending"));
+            return Ok(true);
+        }
+        let batch = self.l2.batch(number).await?.ok_or("a batch vanished")?;
         let tx = match status {
             "committed" => batch.commit_tx,
             "proven" => batch.prove_tx,
             "finalized" => batch.execute_tx,
             _ => None,
         };
+        if tx.is_none() && status != "processed" {
+            return Ok(false);
+        }
         let mut fields =
-            json!({ "number": batch.number, "status": status, "txs": batch.txs, "l1_tx": tx });
+            json!({ "number": number, "status": status, "txs": batch.txs, "l1_tx": tx });
         let on_l1 = tx.map(|t| format!(" in L1 transaction {t}")).unwrap_or_default();
-        let mut words =
-            format!("batch {} ({} transactions) {status}{on_l1}", batch.number, batch.txs);
+        let mut words = format!("batch {number} ({} transactions) {status}{on_l1}", batch.txs);
         if status == "proven" {
-            let proof = self.proof_of(batch).await?;
+            let proof = self.proof_of(&batch).await?;
             words.push_str(&format!("\n            {}", proof.words()));
             merge(&mut fields, proof.json());
         }
-        self.report.event("batch", fields, &words);
-        Ok(())
+        self.report.event_at(at, "batch", fields, &words);
+        Ok(true)
     }
 
     /// What made a batch final, as L1 and the prover have it.
@@ -476,13 +625,14 @@ impl<'a> Demo<'a> {
         Ok(())
     }
 
-    async fn check_l1(&mut self, token: Address) -> Outcome<()> {
-        let l1 = self.user_l1.l1();
-        let eth = l1.balance(self.receiver).await?;
-        let tokens = l1.call(token, Erc20::balanceOfCall { account: self.receiver }).await?;
-        ensure(eth == U256::from(2 * ETHER), "the withdrawn ETH is on L1")?;
-        ensure(tokens == U256::from(400 * ETHER), "the withdrawn tokens are on L1")?;
-        let fields = json!({ "account": self.receiver, "eth": eth.to_string(), "tokens": tokens.to_string() });
+    fn show_l1_balances(&mut self, balances: &Balances) {
+        let (eth, tokens) =
+            (balances.of(Entry::ReceiverEthL1), balances.of(Entry::ReceiverTokenL1));
+        let fields = json!({
+            "account": self.receiver, "eth": eth.to_string(), "tokens": tokens.to_string(),
+            "vault_eth": balances.of(Entry::VaultEth).to_string(),
+            "vault_tokens": balances.of(Entry::VaultToken).to_string(),
+        });
         let words = format!(
             "on L1 {} has {} ETH and {} DEMO",
             self.receiver,
@@ -490,7 +640,6 @@ impl<'a> Demo<'a> {
             format_ether(tokens)
         );
         self.report.event("l1_balances", fields, &words);
-        Ok(())
     }
 
     /// Verifies every batch's final proof once more, natively, from the shipped key, the program id and the public inputs on L1's record alone; and that

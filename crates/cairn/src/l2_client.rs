@@ -125,6 +125,11 @@ impl L2Client {
         Ok(Self { rpc: L1::connect(url, None).await? })
     }
 
+    /// The connection.
+    pub fn rpc(&self) -> &L1 {
+        &self.rpc
+    }
+
     /// A user with a key.
     pub fn wallet(&self, signer: PrivateKeySigner) -> L1Wallet {
         L1Wallet::new(self.rpc.clone(), signer)
@@ -186,15 +191,6 @@ impl L2Client {
                 None => tokio::time::sleep(LOOK_EVERY).await,
             }
         }
-    }
-
-    /// Number of the newest sealed batch.
-    ///
-    /// # Errors
-    /// [`ClientError::Rpc`].
-    pub async fn newest_batch(&self) -> Result<u64, ClientError> {
-        let n: U256 = self.raw("zks_L1BatchNumber", json!([])).await?;
-        Ok(u64::try_from(n).unwrap_or(u64::MAX))
     }
 
     /// A sealed batch; `None` when there is none of that number yet.

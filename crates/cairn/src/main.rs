@@ -8,9 +8,11 @@ macro_rules! say {
 }
 
 mod attester;
+mod batch_states;
 mod bench_gas;
 mod bench_prove;
 mod bench_rpc;
+mod books;
 mod cli;
 mod confirmations;
 mod demo;

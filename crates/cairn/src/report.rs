@@ -20,20 +20,31 @@ impl Report {
 
     /// Seconds since the start.
     pub fn seconds(&self) -> f64 {
-        (self.started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0
+        self.seconds_at(Instant::now())
+    }
+
+    fn seconds_at(&self, at: Instant) -> f64 {
+        let since = at.saturating_duration_since(self.started);
+        (since.as_secs_f64() * 1000.0).round() / 1000.0
     }
 
     /// Something that happened: a machine-readable event and the words for it.
-    pub fn event(&mut self, event: &str, mut fields: Value, words: &str) {
+    pub fn event(&mut self, event: &str, fields: Value, words: &str) {
+        self.event_at(Instant::now(), event, fields, words);
+    }
+
+    /// As [`Self::event`], for what happened at `at`.
+    pub fn event_at(&mut self, at: Instant, event: &str, mut fields: Value, words: &str) {
         self.stop_waiting();
+        let seconds = self.seconds_at(at);
         if self.json {
             if let Some(object) = fields.as_object_mut() {
                 object.insert("event".to_owned(), json!(event));
-                object.insert("at".to_owned(), json!(self.seconds()));
+                object.insert("at".to_owned(), json!(seconds));
             }
             say!("{fields}");
         } else {
-            say!("  {:>7.2}s  {words}", self.started.elapsed().as_secs_f64());
+            say!("  {seconds:>7.2}s  {words}");
         }
     }
 
