@@ -341,10 +341,13 @@ pub struct DoctorArgs {
     /// The data directory to look at
     #[arg(long, value_name = "DIR", default_value = ".cairn")]
     pub data_dir: PathBuf,
-    /// The L1 to reach
+    /// The L1 (an HTTP URL) to reach; without it the data directory's own is looked at
     #[arg(long, value_name = "URL")]
     pub l1: Option<String>,
-    /// Ports that must be free
+    /// Address that the node would listen on
+    #[arg(long, default_value = "127.0.0.1")]
+    pub host: IpAddr,
+    /// Ports that must be free on it
     #[arg(long, value_delimiter = ',', default_values_t = [3050, 8545, 3010])]
     pub ports: Vec<u16>,
     /// One JSON object a line

@@ -2,11 +2,13 @@
 
 mod attester;
 mod demo;
+mod doctor;
 mod explorer;
 mod kill;
 mod prove;
 mod recover;
 mod refusal;
 mod shared;
+mod starts;
 mod taken_back;
 mod world;

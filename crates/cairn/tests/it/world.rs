@@ -49,9 +49,15 @@ impl Drop for Process {
 
 /// Starts `cairn l1` on a port and waits until it answers.
 pub async fn start_l1(dir: &Path, port: u16) -> (Process, L1) {
+    start_l1_with(dir, port, &[]).await
+}
+
+/// As [`start_l1`], with more options.
+pub async fn start_l1_with(dir: &Path, port: u16, options: &[&str]) -> (Process, L1) {
     let child = cairn()
         .args(["l1", "--port", &port.to_string(), "--data-dir"])
         .arg(dir)
+        .args(options)
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
