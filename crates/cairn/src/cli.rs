@@ -6,6 +6,8 @@ use alloy_primitives::{Address, B256};
 use cairn_settlement::verifier::VerifierKind;
 use clap::{Args, Parser, Subcommand};
 
+use crate::network::Da;
+
 /// An EVM-equivalent ZK rollup, its L1 and its bridge, whole on one machine.
 #[derive(Debug, Parser)]
 #[command(name = "cairn", version, about, propagate_version = true)]
@@ -59,6 +61,9 @@ pub struct DemoArgs {
     /// Make no validity proofs (they take most of the time): the same as `--verifier attesters`
     #[arg(long, conflicts_with = "verifier")]
     pub no_prove: bool,
+    /// How the rollup's data reaches L1; chosen when the network is created [default: blobs]
+    #[arg(long, value_name = "WAY")]
+    pub da: Option<Da>,
     /// Keep the network's data here instead of in a temporary folder
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -92,6 +97,9 @@ pub struct UpArgs {
     /// chosen when the network is created [default: proof]
     #[arg(long, value_name = "KIND")]
     pub verifier: Option<VerifierKind>,
+    /// How the rollup's data reaches L1; chosen when the network is created [default: blobs]
+    #[arg(long, value_name = "WAY")]
+    pub da: Option<Da>,
     /// Keep every batch's witness; otherwise it is dropped once the batch is executed on L1 and, where its chain asks for proofs, proven
     #[arg(long)]
     pub keep_witnesses: bool,

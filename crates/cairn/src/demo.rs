@@ -85,7 +85,8 @@ async fn show(args: &DemoArgs, report: &mut Report) -> Outcome<Value> {
     };
     report.heading("Cairn: a rollup, its L1 and its bridge on this machine");
     report.wait("starting");
-    let config = NodeConfig::demo(data_dir.to_owned(), args.l1.clone(), kind(args));
+    let mut config = NodeConfig::demo(data_dir.to_owned(), args.l1.clone(), kind(args));
+    config.da = args.da;
     let node = Node::start(config).await?;
     let outcome = match Demo::new(&node, report, data_dir.to_owned()).await {
         Ok(demo) => demo.run().await,
@@ -182,6 +183,7 @@ impl<'a> Demo<'a> {
         Ok(json!({
             "chain_id": self.node.network().config.chain_id,
             "verifier": self.kind(),
+            "da": self.node.network().da,
             "batches": self.batches(last).await?,
             "deposits": self.settled_deposits(vec![eth, erc20]).await?,
             "withdrawals": withdrawals.iter().map(|w| json!({

@@ -1,9 +1,9 @@
 //! What a data directory knows of its network: the contracts on L1 and the chain's identity. Written once, when everything in it exists.
 
-use std::{fs, io, path::Path};
+use std::{fmt, fs, io, path::Path};
 
 use alloy_primitives::Address;
-use cairn_primitives::{ChainConfig, FeeParams};
+use cairn_primitives::{ChainConfig, FeeParams, da::DaMode};
 use cairn_settlement::{
     deploy::{ChainDeployment, Ecosystem},
     verifier::VerifierKind,
@@ -15,6 +15,36 @@ use thiserror::Error;
 const VERSION: u32 = 2;
 /// The file's name in the data directory.
 const FILE: &str = "network.json";
+
+/// How a rollup's pubdata reaches L1: chosen when its network is created.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Da {
+    /// In blobs (EIP-4844): cheaper, kept by beacon nodes for some weeks.
+    #[default]
+    Blobs,
+    /// In the calldata of the commits: dearer, a part of L1's own history.
+    Calldata,
+}
+
+impl Da {
+    /// The same in a batch's terms.
+    pub fn mode(self) -> DaMode {
+        match self {
+            Self::Blobs => DaMode::Blobs,
+            Self::Calldata => DaMode::Calldata,
+        }
+    }
+}
+
+impl fmt::Display for Da {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Blobs => "blobs",
+            Self::Calldata => "calldata",
+        })
+    }
+}
 
 /// A network's contracts and identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +67,9 @@ pub struct Network {
     /// Attestations that a batch needs.
     #[serde(default = "one")]
     pub attestations: usize,
+    /// How pubdata reaches L1. Records without it are of networks that use blobs.
+    #[serde(default)]
+    pub da: Da,
 }
 
 const fn one() -> usize {
@@ -92,6 +125,16 @@ pub enum NetworkError {
         /// Asked for.
         asked: VerifierKind,
     },
+    /// The options name another way of the pubdata than the chain has.
+    #[error(
+        "the chain's pubdata goes to L1 in {found}, not in {asked}; use another --data-dir or --da {found}"
+    )]
+    OtherDa {
+        /// The chain's.
+        found: Da,
+        /// Asked for.
+        asked: Da,
+    },
 }
 
 impl Network {
@@ -113,6 +156,7 @@ impl Network {
             genesis_timestamp,
             attesters,
             attestations,
+            da: Da::default(),
         }
     }
 
@@ -169,6 +213,18 @@ impl Network {
         let found = self.chain.verifiers.kind;
         match asked {
             Some(asked) if asked != found => Err(NetworkError::OtherVerifier { found, asked }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses options that name another way of the pubdata.
+    ///
+    /// # Errors
+    /// [`NetworkError::OtherDa`].
+    pub fn check_da(&self, asked: Option<Da>) -> Result<(), NetworkError> {
+        let found = self.da;
+        match asked {
+            Some(asked) if asked != found => Err(NetworkError::OtherDa { found, asked }),
             _ => Ok(()),
         }
     }

@@ -44,7 +44,7 @@ use crate::{
     guest,
     keys::{DevKeys, MNEMONIC},
     l2_client::{ClientError, L2Client},
-    network::{Network, NetworkError},
+    network::{Da, Network, NetworkError},
     proof_run::proof_run,
     prover_role::{self, ProverError},
     roles::{interrupted, l1_config},
@@ -211,6 +211,8 @@ pub struct NodeConfig {
     pub fund_accounts: bool,
     /// What makes batches final; `None` takes what the data directory's chain has, and proofs for a new one.
     pub verifier: Option<VerifierKind>,
+    /// How pubdata reaches L1; `None` takes what the data directory's chain has, and blobs for a new one.
+    pub da: Option<Da>,
     /// Keep the witnesses of batches that are final and proven.
     pub keep_witnesses: bool,
     /// Attesters in other processes, when the network is created.
@@ -236,6 +238,7 @@ impl NodeConfig {
             batch_age: age,
             fund_accounts: false,
             verifier: Some(verifier),
+            da: None,
             keep_witnesses: true,
             attesters: Vec::new(),
             attestations: 1,
@@ -254,6 +257,7 @@ impl NodeConfig {
             batch_age: Duration::from_secs(2),
             fund_accounts: true,
             verifier: args.verifier,
+            da: args.da,
             keep_witnesses: args.keep_witnesses,
             attesters: args.attesters.clone(),
             attestations: args.attestations,
@@ -591,6 +595,7 @@ fn known_network(config: &NodeConfig) -> Result<Option<Network>, NodeError> {
     };
     network.check_chain_id(config.chain_id)?;
     network.check_verifier(config.verifier)?;
+    network.check_da(config.da)?;
     if config.l1_url.is_none() {
         check_l1_dir(dir)?;
     }
@@ -738,6 +743,7 @@ async fn create_network(
     let mut network =
         Network::new(ecosystem, deployment, chain_config, fee_params, genesis_timestamp);
     (network.attesters, network.attestations) = (config.attesters.clone(), k);
+    network.da = config.da.unwrap_or_default();
     Ok(network)
 }
 
@@ -753,6 +759,7 @@ fn open_chain(
     settings.fees = fees;
     settings.guest_program_id = guest::program_id();
     settings.batches.max_age = Some(config.batch_age);
+    settings.batches.da_mode = network.da.mode();
     if network.chain.verifiers.kind.needs_proof() {
         settings.batches.proof_run = Some(proof_run()?);
         settings.batches.busy_at = BATCHES_IN_PROOF;
@@ -881,7 +888,7 @@ fn announce(node: &Node, as_json: bool, took: Duration) {
                 "l2": { "http": node.l2_url(), "ws": node.l2_ws_url(), "chain_id": n.config.chain_id },
                 "l1": { "http": node.l1_url, "ws": node.l1_ws_url(), "chain_id": n.ecosystem.l1_chain_id },
                 "explorer": node.explorer_url(),
-                "contracts": n.ecosystem, "chain": n.chain, "verifier": n.chain.verifiers.kind,
+                "contracts": n.ecosystem, "chain": n.chain, "verifier": n.chain.verifiers.kind, "da": n.da,
                 "paymasters": Paymasters::of(node.keys.deployer.address()).ok(),
                 "mnemonic": MNEMONIC, "accounts": accounts,
             })
@@ -902,6 +909,7 @@ fn announce(node: &Node, as_json: bool, took: Duration) {
     say!("  chain contract      {}", n.chain.address);
     let v = n.chain.verifiers;
     say!("  verifier            {} ({})", v.verifier, v.kind.words());
+    say!("  data availability   {} on L1", n.da);
     say!("\n  Development accounts, funded on L1 and on L2 (mnemonic \"{MNEMONIC}\"):");
     for key in &node.keys.rich {
         say!("    {}  {}", key.address(), key.to_bytes());

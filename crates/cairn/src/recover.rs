@@ -31,7 +31,7 @@ use crate::{
     cli::RecoverArgs,
     genesis,
     keys::{self, DevKeys},
-    network::Network,
+    network::{Da, Network},
     report::Report,
 };
 
@@ -64,7 +64,7 @@ pub async fn run(args: RecoverArgs) -> Outcome<ExitCode> {
     if let Some(url) = &args.beacon {
         reader = reader.with_beacon(url).await?;
     }
-    let network = network(&l1, &args, &creation, chain).await?;
+    let mut network = network(&l1, &args, &creation, chain).await?;
     let program = l1.call(chain, ZKChain::getProgramIdCall {}).await?;
     let mut recovery = Recovery::start(dir, &network, &creation.params, program)?;
     let (proven, executed) = reader.proven_and_executed().await?;
@@ -94,6 +94,8 @@ pub async fn run(args: RecoverArgs) -> Outcome<ExitCode> {
             .ok_or(format!("batch {number} is not in L1's history"))?;
         let batch = reader.batch(&recovery.last, tx, commitment).await?;
         recovery.apply(&batch)?;
+        // The chain's own way is not in any contract: it is what its batches did.
+        network.da = if da_mode(&batch) == DaMode::Calldata { Da::Calldata } else { Da::Blobs };
     }
     recovery.finish(executed)?;
     network.store(dir)?;

@@ -126,7 +126,7 @@ async fn the_demo_finalizes_everything_by_validity_proofs() {
 async fn the_demo_without_proofs_says_that_batches_are_attested() {
     let dir = tempfile::tempdir().unwrap();
     let lines =
-        demo(&["--no-prove", "--data-dir", dir.path().to_str().unwrap()]);
+        demo(&["--no-prove", "--da", "calldata", "--data-dir", dir.path().to_str().unwrap()]);
     let summary = check(&lines);
     assert_eq!(summary["verifier"], "attesters");
     for batch in summary["batches"].as_array().unwrap() {
@@ -134,6 +134,7 @@ async fn the_demo_without_proofs_says_that_batches_are_attested() {
         assert!(batch["proven_bits"].is_null() && batch["prove_seconds"].is_null(), "{batch}");
         assert_eq!(batch["proof_bytes"], 65);
     }
+    assert_eq!(summary["da"], "calldata");
     check_on_l1(dir.path(), &lines).await;
 }
 

@@ -1,6 +1,7 @@
 //! The real binary, from outside: its demo, kills at any moment, and recovery from L1 alone.
 
 mod attester;
+mod calldata;
 mod demo;
 mod doctor;
 mod explorer;

@@ -229,7 +229,7 @@ async fn goes_on(up: &Up, token: Address, old: &Snapshot) {
 }
 
 /// A deposit of 777 wei from L1.
-async fn deposit(up: &Up, to: Address) {
+pub async fn deposit(up: &Up, to: Address) {
     let l1 = L1::connect(&up.text("/l1/http"), None).await.unwrap();
     let key: alloy_signer_local::PrivateKeySigner = up.text("/accounts/3/key").parse().unwrap();
     let wallet = L1Wallet::new(l1, key);

@@ -101,6 +101,8 @@ fn data_directories_of_other_versions_chains_and_options() {
     );
     let words = "the chain's batches are final by `attesters`, not `proof`; use another --data-dir or --verifier attesters";
     refused(data, &["--verifier", "proof"], words);
+    let words = "the chain's pubdata goes to L1 in blobs, not in calldata; use another --data-dir or --da blobs";
+    refused(data, &["--da", "calldata"], words);
 
     let file = data.join("network.json");
     let text = fs::read_to_string(&file).unwrap();
@@ -127,9 +129,11 @@ fn data_directories_of_other_versions_chains_and_options() {
     fs::remove_file(&file).unwrap();
     both(data, "chain", "a `cairn recover` did not end. Remove");
     assert!(!file.exists(), "no new network is made over it");
-    fs::write(&file, &text).unwrap();
-    // All of it was put back.
-    Up::start(data, None);
+    // All of it was put back; and a record from before there was a choice says nothing of it.
+    let mut network: Value = serde_json::from_str(&text).unwrap();
+    assert!(network.as_object_mut().unwrap().remove("da").is_some());
+    fs::write(&file, network.to_string()).unwrap();
+    assert_eq!(Up::start(data, None).ready["da"], "blobs");
 }
 
 /// Chain id and even addresses are the same, and still it is another L1.
