@@ -40,7 +40,7 @@ const SYSTEM_CONTRACTS: [(&str, Address); 6] = [
     ("SYSTEM_CONTEXT_ADDRESS", address::SYSTEM_CONTEXT),
 ];
 
-/// Most bytes of calldata in it.
+/// Most bytes of calldata that the pool's content lists.
 const MAX_POOL_VIEW_BYTES: usize = 8 << 20;
 
 impl L2Rpc {
