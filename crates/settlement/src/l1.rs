@@ -575,6 +575,13 @@ impl L1Wallet {
             {
                 Ok(hash)
             }
+            // Or it is mined already.
+            Err(L1Error::Nonsense { detail, .. })
+                if detail.contains("nonce too low")
+                    && matches!(self.l1.receipt(hash).await, Ok(Some(_))) =>
+            {
+                Ok(hash)
+            }
             Err(L1Error::Nonsense { detail, .. }) if detail.contains("already reserved") => {
                 Err(L1Error::Barred { what: what.to_owned(), reason: detail })
             }
