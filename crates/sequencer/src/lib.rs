@@ -34,4 +34,7 @@ pub use config::{BatchConfig, BlockTime, MempoolLimits, ProofRun, SequencerConfi
 pub use error::SequencerError;
 pub use genesis::open_storage;
 pub use handle::{Sequencer, SequencerStatus};
-pub use rpc::{BridgeInfo, L2Rpc};
+pub use rpc::{
+    BridgeInfo, L2Rpc,
+    cheats::{Cheats, Rewind},
+};

@@ -1,4 +1,4 @@
-//! [`DevChain`]: mining and time. What would change the state without a transaction is refused with the reason: every state of this chain is proven.
+//! [`DevChain`]: mining and time. What needs L1 goes to [`super::cheats`]; what nothing can prove is refused with the reason.
 
 use std::time::Duration;
 
@@ -6,31 +6,16 @@ use alloy_primitives::{Address, B256, Bytes, TxHash, U256};
 use alloy_rpc_types::TransactionRequest;
 use cairn_rpc::error::Result;
 use cairn_rpc::{Chain, ChainError, DevChain, MineRequest, ReorgTx};
-use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::L2Rpc;
+use super::cheats::{DEPLOY, NO_REORG, SET_ON_L1, unprovable};
 use crate::builder::Command;
 use crate::config::BlockTime;
 use crate::error::SequencerError;
 use crate::shared::{internal, wait};
-
-/// Refuses a method that would write state behind the proof's back.
-fn unprovable<T>(method: &str, instead: &str) -> Result<T> {
-    Err(ChainError::Unsupported(format!(
-        "{method} is not available on L2: every state of this chain follows from transactions and is proven. {instead}"
-    )))
-}
-
-const DEPOSIT: &str = "Deposit from L1 instead (the embedded L1 offers this method).";
-const DEPLOY: &str = "Deploy a contract or send a transaction instead.";
-const NO_REORG: &str =
-    "Blocks of this chain are final once built; start another --data-dir to begin anew.";
-const NO_SIGNATURE: &str =
-    "Sign with the account's key, or use an L1 deposit, whose sender L1 vouches for.";
-const SET_ON_L1: &str = "The chain's admin sets it on L1.";
 
 fn refused(e: SequencerError) -> ChainError {
     match e {
@@ -68,8 +53,8 @@ impl DevChain for L2Rpc {
         wait(answer).map_err(|_| internal(self.shared().stopped()))?.map_err(refused)
     }
 
-    fn set_balance(&self, _: Address, _: U256) -> Result<()> {
-        unprovable("setBalance", DEPOSIT)
+    fn set_balance(&self, address: Address, balance: U256) -> Result<()> {
+        self.cheats.set_balance(address, balance)
     }
 
     fn set_code(&self, _: Address, _: Bytes) -> Result<()> {
@@ -84,24 +69,28 @@ impl DevChain for L2Rpc {
         unprovable("setStorageAt", DEPLOY)
     }
 
-    fn impersonate(&self, _: Address, _: bool) -> Result<()> {
-        unprovable("impersonateAccount", NO_SIGNATURE)
+    fn impersonate(&self, address: Address, on: bool) -> Result<()> {
+        self.cheats.impersonate(address, on)
     }
 
-    fn auto_impersonate(&self, _: bool) -> Result<()> {
-        unprovable("autoImpersonateAccount", NO_SIGNATURE)
+    fn auto_impersonate(&self, on: bool) -> Result<()> {
+        self.cheats.auto_impersonate(on)
     }
 
-    fn submit_impersonated(&self, _: TransactionRequest) -> BoxFuture<'_, Result<TxHash>> {
-        async { unprovable("an unsigned transaction", NO_SIGNATURE) }.boxed()
+    fn is_impersonated(&self, address: Address) -> bool {
+        self.cheats.is_impersonated(address)
+    }
+
+    fn submit_impersonated(&self, request: TransactionRequest) -> BoxFuture<'_, Result<TxHash>> {
+        self.cheats.submit_impersonated(request)
     }
 
     fn snapshot(&self) -> Result<U256> {
-        unprovable("snapshot", NO_REORG)
+        self.rewind.snapshot()
     }
 
-    fn revert(&self, _: U256) -> Result<bool> {
-        unprovable("revert", NO_REORG)
+    fn revert(&self, id: U256) -> Result<bool> {
+        self.rewind.revert(id)
     }
 
     fn increase_time(&self, by: Duration) -> Result<i64> {
@@ -163,17 +152,11 @@ impl DevChain for L2Rpc {
     }
 
     fn dump_state(&self) -> Result<Bytes> {
-        unprovable(
-            "dumpState",
-            "Copy the data directory of a stopped node, or recover the chain from L1.",
-        )
+        self.rewind.dump_state()
     }
 
-    fn load_state(&self, _: Bytes) -> Result<bool> {
-        unprovable(
-            "loadState",
-            "Copy the data directory of a stopped node, or recover the chain from L1.",
-        )
+    fn load_state(&self, state: Bytes) -> Result<bool> {
+        self.rewind.load_state(state)
     }
 
     fn node_info(&self) -> Result<Value> {

@@ -7,8 +7,10 @@
 //! | `simulate` | calls and replays under inspectors |
 //! | `zk` | batches, message proofs, fees, the bridge's addresses |
 //! | `dev` | mining and time |
+//! | [`cheats`] | development methods that need the chain's L1 |
 
 mod chain;
+pub mod cheats;
 mod dev;
 mod simulate;
 pub(crate) use simulate::pool_error as tx_error;
@@ -23,6 +25,7 @@ use cairn_rpc::Block;
 use cairn_rpc::zks::BridgeContracts;
 use parking_lot::Mutex;
 
+use self::cheats::{Alone, Cheats, Rewind};
 use crate::handle::Sequencer;
 use crate::shared::Shared;
 
@@ -55,6 +58,8 @@ pub struct L2Rpc {
     bridge: Arc<BridgeInfo>,
     roots: Arc<Mutex<RootCache>>,
     tokens: Arc<Mutex<zk::TokenIndex>>,
+    cheats: Arc<dyn Cheats>,
+    rewind: Arc<dyn Rewind>,
 }
 
 impl std::fmt::Debug for L2Rpc {
@@ -66,7 +71,28 @@ impl std::fmt::Debug for L2Rpc {
 impl L2Rpc {
     /// Shows `sequencer`'s chain.
     pub fn new(sequencer: Sequencer, bridge: BridgeInfo) -> Self {
-        Self { sequencer, bridge: Arc::new(bridge), roots: Arc::default(), tokens: Arc::default() }
+        Self {
+            sequencer,
+            bridge: Arc::new(bridge),
+            roots: Arc::default(),
+            tokens: Arc::default(),
+            cheats: Arc::new(Alone),
+            rewind: Arc::new(Alone),
+        }
+    }
+
+    /// Balances and senders that L1 vouches for.
+    #[must_use]
+    pub fn with_cheats(mut self, cheats: Arc<dyn Cheats>) -> Self {
+        self.cheats = cheats;
+        self
+    }
+
+    /// Going back, together with L1.
+    #[must_use]
+    pub fn with_rewind(mut self, rewind: Arc<dyn Rewind>) -> Self {
+        self.rewind = rewind;
+        self
     }
 
     /// The sequencer behind it.
