@@ -114,10 +114,7 @@ impl<S: PrioritySink> Watcher<S> {
         while !*stop.borrow() {
             pause = match self.step(&mut checked).await {
                 Ok(true) => Duration::ZERO,
-                Ok(false) => {
-                    self.sink.caught_up();
-                    self.poll
-                }
+                Ok(false) => self.poll,
                 Err(WatchError::L1(e)) if e.is_transient() => {
                     tracing::warn!(error = %e, "the watcher waits for L1");
                     (pause * 2).clamp(self.poll, Duration::from_secs(30))
@@ -171,7 +168,11 @@ impl<S: PrioritySink> Watcher<S> {
         self.notice_reorg(head).await?;
         let cursor = self.sink.cursor().map_err(WatchError::Sink)?;
         let from = (cursor + 1).saturating_sub(self.overlap);
-        if cursor > safe || (cursor == safe && self.overlap == LATE_LOGS) {
+        if cursor > safe {
+            return Ok(false);
+        }
+        if cursor == safe && self.overlap == LATE_LOGS {
+            self.sink.caught_up();
             return Ok(false);
         }
         let to = safe.min(from + MAX_RANGE - 1).max(cursor);
@@ -195,6 +196,9 @@ impl<S: PrioritySink> Watcher<S> {
         }
         self.sink.accept(operations, to).map_err(WatchError::Sink)?;
         self.overlap = LATE_LOGS;
+        if to == safe {
+            self.sink.caught_up();
+        }
         self.seen.push_back(block);
         while self.seen.len() > REMEMBERED {
             self.seen.pop_front();
