@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use alloy_primitives::Address;
 use cairn_primitives::FeeParams;
 use cairn_sequencer::Sequencer;
 use cairn_settlement::{
     bindings::ZKChain,
+    deploy::ChainDeployment,
     l1::{L1, L1Error},
 };
 use tokio::sync::watch;
@@ -19,8 +19,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub struct Followed {
     /// The settlement layer.
     pub l1: L1,
-    /// The chain's contract there.
-    pub chain: Address,
+    /// The chain there.
+    pub chain: ChainDeployment,
     /// L1 blocks above a change before it is taken.
     pub confirmations: u64,
     /// What takes it: from the next batch on.
@@ -34,7 +34,7 @@ pub struct Followed {
 pub async fn follow(of: Followed, mut stop: watch::Receiver<bool>) -> Result<(), L1Error> {
     let mut last = None;
     while !*stop.borrow() {
-        match current(&of.l1, of.chain, of.confirmations).await {
+        match current(&of.l1, &of.chain, of.confirmations).await {
             Ok(Some(fees)) if last != Some(fees) => {
                 // Who has stopped says so itself.
                 if of.sequencer.set_fee_params(fees).is_err() {
@@ -54,23 +54,19 @@ pub async fn follow(of: Followed, mut stop: watch::Receiver<bool>) -> Result<(),
     Ok(())
 }
 
-/// The confirmed parameters of the chain whose contract is `chain`; `None` on an L1 that is too young to have any.
+/// A chain's confirmed parameters; `None` before its creation is confirmed.
 ///
 /// # Errors
-/// What asking L1 gives.
+/// What asking L1 gives. Nobody may take another answer for it: L1 refuses batches with parameters of the past.
 pub async fn current(
     l1: &L1,
-    chain: Address,
+    chain: &ChainDeployment,
     confirmations: u64,
 ) -> Result<Option<FeeParams>, L1Error> {
-    let head = l1.block_number().await?;
-    let Some(safe) = head.checked_sub(confirmations) else { return Ok(None) };
-    match l1.call_at(chain, ZKChain::getFeeParamsCall {}, safe).await {
-        Ok(found) => {
-            Ok(Some(FeeParams { base_fee: found.baseFee, gas_per_pubdata: found.gasPerPubdata }))
-        }
-        // Before the chain was created there.
-        Err(L1Error::Nonsense { .. }) => Ok(None),
-        Err(e) => Err(e),
+    let safe = l1.block_number().await?.saturating_sub(confirmations);
+    if safe < chain.created_at {
+        return Ok(None);
     }
+    let found = l1.call_at(chain.address, ZKChain::getFeeParamsCall {}, safe).await?;
+    Ok(Some(FeeParams { base_fee: found.baseFee, gas_per_pubdata: found.gasPerPubdata }))
 }

@@ -213,7 +213,7 @@ pub struct NodeConfig {
     pub verifier: Option<VerifierKind>,
     /// How pubdata reaches L1; `None` takes what the data directory's chain has, and blobs for a new one.
     pub da: Option<Da>,
-    /// Keep the witnesses of batches that are final and proven.
+    /// Keep the witnesses of settled batches.
     pub keep_witnesses: bool,
     /// Attesters in other processes, when the network is created.
     pub attesters: Vec<Address>,
@@ -293,7 +293,7 @@ impl Node {
         let (l1_url, embedded_l1) = start_l1(&config).await?;
         let (l1, network) = open_network(&config, &keys, &l1_url, known).await?;
         let depth = confirmations_of(&config, &l1);
-        let fees = fees::current(&l1, network.chain.address, depth).await?;
+        let fees = fees::current(&l1, &network.chain, depth).await?;
         let fees = fees.unwrap_or(network.fee_params);
         let (storage, sequencer) = {
             // Opening reads and syncs files, and the sequencer starts its own threads.
@@ -452,8 +452,12 @@ impl Node {
         let (l1, sequencer) = (l1.clone(), self.sequencer.clone());
         let (chain, created_at) = (self.network.chain.address, self.network.chain.created_at);
         let (confirmations, poll) = (confirmations_of(config, &l1), poll(config, &l1));
-        let followed =
-            fees::Followed { l1: l1.clone(), chain, confirmations, sequencer: sequencer.clone() };
+        let followed = fees::Followed {
+            l1: l1.clone(),
+            chain: self.network.chain.clone(),
+            confirmations,
+            sequencer: sequencer.clone(),
+        };
         self.roles.start("the look at L1's fee parameters", move |stop| {
             let run = fees::follow(followed.clone(), stop);
             async move { run.await.map_err(NodeError::from) }
