@@ -100,7 +100,7 @@ pub struct UpArgs {
     /// How the rollup's data reaches L1; chosen when the network is created [default: blobs]
     #[arg(long, value_name = "WAY")]
     pub da: Option<Da>,
-    /// Keep every batch's witness; otherwise it is dropped once the batch is executed on L1 and, where its chain asks for proofs, proven
+    /// Keep every batch's witness; otherwise it is dropped once the batch is executed on L1, below the confirmation depth
     #[arg(long)]
     pub keep_witnesses: bool,
     /// L1 blocks above a deposit before the rollup takes it [default: 64; 0 on the embedded L1 and on development chains, e.g. chain id 31337]

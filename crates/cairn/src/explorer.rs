@@ -62,7 +62,7 @@ pub async fn start(
             rpc_url: reachable(&parts.l2_url),
             l1_rpc_url: near.then(|| reachable(parts.l1.url())),
         },
-        dev: Some(DevAccounts::from_signers(parts.keys.rich.clone())),
+        dev: near.then(|| DevAccounts::from_signers(parts.keys.rich.clone())),
     };
     let storage = chain.sequencer().storage().clone();
     let (reads, zk): (Arc<dyn Chain>, Arc<dyn ZkChain>) = (chain.clone(), chain);
