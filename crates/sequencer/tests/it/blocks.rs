@@ -151,7 +151,13 @@ async fn nothing_is_built_on_an_old_view_of_l1() {
     sequencer.saw_l1();
     let (hash, raw) = Tx::new(0).sign(&key(0));
     sequencer.submit(raw).await.unwrap();
-    included(sequencer.storage(), hash).await;
+    // Looked at again and again, lest a slow machine's view is old before its block is built.
+    let built = || sequencer.storage().tx_location(hash).unwrap().is_some();
+    until("a block", || {
+        sequencer.saw_l1();
+        built()
+    })
+    .await;
     until("an old view", || sequencer.status().blind).await;
     let refused = sequencer.submit(Tx::new(1).sign(&key(0)).1).await;
     assert!(
@@ -161,8 +167,11 @@ async fn nothing_is_built_on_an_old_view_of_l1() {
     sequencer.submit_priority_ops(vec![deposit(0, SINK, 5)], 10).unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(700)).await;
     assert_eq!(sequencer.status().priority, (0, 1), "a block was built");
-    sequencer.saw_l1();
-    until("the deposit", || sequencer.status().priority == (1, 1)).await;
+    until("the deposit", || {
+        sequencer.saw_l1();
+        sequencer.status().priority == (1, 1)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
