@@ -176,6 +176,32 @@ contract BridgeTest is Fixture {
         assertEq(t.reserved[1], alias_, "refunds to a contract go to its alias");
     }
 
+    function test_a_signer_may_spend_what_their_account_has_on_l2() public {
+        L2TransactionRequestDirect memory request = _direct(CHAIN, BOB, 1 ether);
+        request.mintValue -= 1 ether;
+        vm.recordLogs();
+        vm.prank(ALICE, ALICE);
+        bridgehub.requestL2TransactionDirect{value: request.mintValue}(request);
+        (L2CanonicalTransaction memory t,) = _request(vm.getRecordedLogs());
+        assertEq(t.value, 1 ether, "value");
+        assertEq(t.reserved[0], t.gasLimit * t.maxFeePerGas, "the fee alone is minted");
+    }
+
+    function test_a_contract_brings_the_value() public {
+        Caller caller = new Caller();
+        L2TransactionRequestDirect memory request = _direct(CHAIN, BOB, 1 ether);
+        uint256 required = request.mintValue;
+        request.mintValue -= 1;
+        vm.prank(ALICE, ALICE);
+        vm.expectRevert(abi.encodeWithSelector(MsgValueTooLow.selector, required, required - 1));
+        caller.request{value: request.mintValue}(bridgehub, request);
+        // Nor may a contract that the signer calls speak for the signer.
+        vm.prank(address(caller), ALICE);
+        vm.deal(address(caller), required);
+        vm.expectRevert(abi.encodeWithSelector(MsgValueTooLow.selector, required, required - 1));
+        bridgehub.requestL2TransactionDirect{value: request.mintValue}(request);
+    }
+
     function test_delegated_accounts_are_not_aliased() public {
         vm.etch(ALICE, abi.encodePacked(hex"ef0100", address(0xdead)));
         L2TransactionRequestDirect memory request = _direct(CHAIN, ALICE, 1 ether);
@@ -199,9 +225,10 @@ contract BridgeTest is Fixture {
         bridgehub.requestL2TransactionDirect{value: value}(r);
 
         r = _direct(CHAIN, BOB, 1 ether);
-        r.mintValue = value - 1;
-        vm.expectRevert(abi.encodeWithSelector(MsgValueTooLow.selector, value, value - 1));
-        bridgehub.requestL2TransactionDirect{value: value - 1}(r);
+        uint256 fee = value - 1 ether;
+        r.mintValue = fee - 1;
+        vm.expectRevert(abi.encodeWithSelector(MsgValueTooLow.selector, fee, fee - 1));
+        bridgehub.requestL2TransactionDirect{value: fee - 1}(r);
 
         r = _direct(CHAIN, BOB, 1 ether);
         r.l2GasLimit = 20_999;

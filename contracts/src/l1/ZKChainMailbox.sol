@@ -109,8 +109,15 @@ abstract contract ZKChainMailbox is ZKChainBase {
         if (request.l2Value > type(uint128).max) revert L2ValueTooBig(request.l2Value);
         gasPrice = _l2GasPrice(tx.gasprice);
         if (gasPrice > type(uint128).max) revert L2ValueTooBig(gasPrice);
-        uint256 required = gasPrice * request.l2GasLimit + request.l2Value;
+        uint256 required = gasPrice * request.l2GasLimit + _valueToMint(request);
         if (request.mintValue < required) revert MsgValueTooLow(required, request.mintValue);
+    }
+
+    /// @dev What the request must bring of its L2 value. Who signed this very transaction may spend what their account has on L2: no sequencer can keep
+    /// anybody's base token from leaving. A contract brings it all, since those who call it choose the value and its alias would pay.
+    function _valueToMint(BridgehubL2TransactionRequest calldata request) private view returns (uint256) {
+        // solhint-disable-next-line avoid-tx-origin
+        return request.sender == tx.origin ? 0 : request.l2Value;
     }
 
     /// @dev A lower bound: 21,000 and EIP-7623's floor if every byte were zero. The chain itself counts exactly, and fails what cannot pay.

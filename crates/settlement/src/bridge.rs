@@ -115,7 +115,7 @@ impl<'a> Bridge<'a> {
         };
         let call = Bridgehub::requestL2TransactionDirectCall { request };
         let send = Send::call("deposit", self.ecosystem.bridgehub, call).value(mint);
-        self.deposited(self.wallet.send(send).await?)
+        deposit_of(&self.wallet.send(send).await?, self.chain)
     }
 
     /// Approves and deposits an ERC-20 to `to`.
@@ -154,7 +154,7 @@ impl<'a> Bridge<'a> {
         };
         let call = Bridgehub::requestL2TransactionTwoBridgesCall { request };
         let send = Send::call("deposit of the token", self.ecosystem.bridgehub, call).value(mint);
-        self.deposited(self.wallet.send(send).await?)
+        deposit_of(&self.wallet.send(send).await?, self.chain)
     }
 
     async fn base_cost(&self, gas: u64) -> Result<U256, BridgeError> {
@@ -168,21 +168,6 @@ impl<'a> Bridge<'a> {
             l2GasPerPubdataByteLimit: U256::from(DEPOSIT_GAS_PER_PUBDATA),
         };
         Ok(l1.call(self.ecosystem.bridgehub, call).await?)
-    }
-
-    fn deposited(&self, receipt: TransactionReceipt) -> Result<Deposit, BridgeError> {
-        let l1_tx = receipt.transaction_hash;
-        receipt
-            .logs()
-            .iter()
-            .filter(|l| l.address() == self.chain)
-            .find_map(|l| ZKChain::NewPriorityRequest::decode_log(&l.inner).ok())
-            .map(|e| Deposit {
-                l1_tx,
-                l2_tx: e.txHash,
-                priority_id: u64::try_from(e.txId).unwrap_or(u64::MAX),
-            })
-            .ok_or(BridgeError::NoRequest(l1_tx))
     }
 
     /// Finalizes a withdrawal; anybody may, the message says who receives.
@@ -216,4 +201,23 @@ impl<'a> Bridge<'a> {
         };
         Ok(self.wallet.l1().call(self.ecosystem.asset_router, call).await?)
     }
+}
+
+/// The priority request of `chain` that a transaction made.
+///
+/// # Errors
+/// [`BridgeError::NoRequest`].
+pub fn deposit_of(receipt: &TransactionReceipt, chain: Address) -> Result<Deposit, BridgeError> {
+    let l1_tx = receipt.transaction_hash;
+    receipt
+        .logs()
+        .iter()
+        .filter(|l| l.address() == chain)
+        .find_map(|l| ZKChain::NewPriorityRequest::decode_log(&l.inner).ok())
+        .map(|e| Deposit {
+            l1_tx,
+            l2_tx: e.txHash,
+            priority_id: u64::try_from(e.txId).unwrap_or(u64::MAX),
+        })
+        .ok_or(BridgeError::NoRequest(l1_tx))
 }

@@ -281,6 +281,36 @@ fn deposits_mint_refund_and_never_fail_to_enter() {
 }
 
 #[test]
+fn an_operation_may_spend_what_its_sender_has_and_no_more() {
+    let mut chain = Chain::new(1);
+    let (to, refund) = (Address::repeat_byte(0x55), Address::repeat_byte(0x78));
+    let sender = Address::repeat_byte(0x77);
+    let fund = chain.transfer(0, sender, 1_000);
+    chain.block(vec![fund]);
+    let spend = |chain: &mut Chain, to: Address, value: u128| {
+        let RecoveredTx { tx: cairn_primitives::Transaction::Priority(mut op), .. } =
+            chain.priority(to, value, 100_000, vec![])
+        else {
+            panic!()
+        };
+        op.to_mint = U256::from(100_000 * 250);
+        op.hash = keccak256(op.to_canonical().abi_encode());
+        let out = chain.block(vec![RecoveredTx::priority(op)]);
+        let (failure, used) = (out.results[0].failure.clone(), out.results[0].gas_used);
+        (failure, u128::from(used), balance(chain, refund), balance(chain, sender))
+    };
+    assert_eq!(spend(&mut chain, to, 400), (None, 21_000, 79_000 * 250, 600));
+    // What a failed call was to spend stays the sender's; the refund recipient gets of the fee only.
+    let (failure, used, back, left) = spend(&mut chain, REVERT, 600);
+    assert_eq!((failure, left), (Some(Failure::Revert), 600));
+    assert_eq!(back, (79_000 + 100_000 - used) * 250);
+    let before = back;
+    assert_eq!(spend(&mut chain, to, 601), (Some(Failure::Underpaid), 100_000, before, 600));
+    assert_eq!(balance(&chain, to), 400);
+    chain.seal();
+}
+
+#[test]
 fn a_minted_amount_out_of_range_fails_but_does_not_stop_the_chain() {
     let mut chain = Chain::new(1);
     let mut op = match chain.priority(OPERATOR, 0, 50_000, vec![]).tx {
