@@ -13,6 +13,7 @@ mod bench_gas;
 mod bench_prove;
 mod bench_rpc;
 mod books;
+mod cheats;
 mod cli;
 mod confirmations;
 mod demo;

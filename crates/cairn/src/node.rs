@@ -36,6 +36,7 @@ use thiserror::Error;
 
 use crate::{
     attester::{Desk, re_execute},
+    cheats::L1Cheats,
     cli::{DEFAULT_CHAIN_ID, DEFAULT_L1_CHAIN_ID, UpArgs},
     confirmations,
     demo_accounts::{Paymasters, deploy_paymasters},
@@ -819,7 +820,11 @@ async fn serve(
             .map(|p| p.erc20),
         l1_gas_price: L1_GAS_PRICE,
     };
-    let chain = Arc::new(L2Rpc::new(sequencer.clone(), bridge));
+    let mut chain = L2Rpc::new(sequencer.clone(), bridge);
+    if is_development(config, l1) {
+        chain = chain.clone().with_cheats(Arc::new(L1Cheats::new(chain, l1.clone(), network)));
+    }
+    let chain = Arc::new(chain);
     let accounts = DevAccounts::from_signers(keys.rich.clone());
     let index = explorer::index(config, &chain, &sequencer)?;
     let mut server =

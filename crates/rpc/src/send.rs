@@ -70,8 +70,17 @@ async fn send_sync(ctx: Arc<Context>, raw: Bytes, timeout: Duration) -> Result<R
     tokio::time::timeout(timeout, wait).await.unwrap_or_else(|_| Err(late()))
 }
 
+/// Whose gas an estimate is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gas {
+    /// The sender's, who cannot use more than they can pay.
+    Own,
+    /// An impersonated sender's: the chain knows who pays, if anybody.
+    Lent,
+}
+
 /// Fills in what a request leaves open: chain id, nonce, fees, gas limit.
-fn fill(ctx: &Context, request: Request) -> Result<TransactionRequest> {
+fn fill(ctx: &Context, request: Request, gas: Gas) -> Result<TransactionRequest> {
     let WithOtherFields { inner: mut tx, other } = request;
     tx.normalize_input();
     let chain_id = ctx.chain.chain_id();
@@ -101,8 +110,13 @@ fn fill(ctx: &Context, request: Request) -> Result<TransactionRequest> {
         let request = WithOtherFields { inner: tx.clone(), other };
         let mut call = execute::prepare(ctx, request, BlockRef::Pending, CallPurpose::Estimate);
         call.request.gas = None;
-        // Stated fees would make the estimate check a balance that the pool checks anyway, and better.
+        // The pool checks it anyway, and better.
         call.request.nonce = None;
+        if gas == Gas::Lent {
+            call.request.gas_price = None;
+            call.request.max_fee_per_gas = None;
+            call.request.max_priority_fee_per_gas = None;
+        }
         tx.gas = Some(execute::estimate(ctx, call)?);
     }
     Ok(tx)
@@ -143,11 +157,15 @@ fn ready(ctx: &Context, request: Request) -> Result<Ready> {
     };
     let mut request = request;
     request.inner.from = Some(from);
-    let impersonated = ctx.dev.as_ref().is_some_and(|dev| dev.is_impersonated(from));
+    // A key that the node has signs better than anybody's word.
+    let signer = signer(ctx, from).map(|_| ());
+    let impersonated =
+        signer.is_err() && ctx.dev.as_ref().is_some_and(|dev| dev.is_impersonated(from));
     if !impersonated {
-        signer(ctx, from)?;
+        signer?;
     }
-    let filled = fill(ctx, request)?;
+    let gas = if impersonated { Gas::Lent } else { Gas::Own };
+    let filled = fill(ctx, request, gas)?;
     if impersonated {
         return Ok(Ready::Impersonated(Box::new(filled)));
     }
@@ -173,7 +191,7 @@ pub(crate) async fn send_unsigned(ctx: Arc<Context>, request: Request) -> Result
         // The chain says why it does not take it.
         return dev.submit_impersonated(request.inner).await;
     }
-    let filled = tokio::task::spawn_blocking(move || fill(&ctx, request)).await;
+    let filled = tokio::task::spawn_blocking(move || fill(&ctx, request, Gas::Lent)).await;
     let filled = filled.map_err(|e| ChainError::Internal(e.to_string()))??;
     dev.submit_impersonated(filled).await
 }
@@ -198,7 +216,7 @@ fn fill_transaction(ctx: &Context, args: &mut Args<'_>) -> Result<Signed> {
         return Err(ChainError::Unsupported(why.into()));
     }
     let from = *request.inner.from.get_or_insert_default();
-    let envelope = unsigned(fill(ctx, request)?)?;
+    let envelope = unsigned(fill(ctx, request, Gas::Own)?)?;
     Ok(Signed {
         raw: envelope.encoded_2718().into(),
         tx: Transaction::from_envelope(&envelope, from, None, None),
@@ -206,7 +224,7 @@ fn fill_transaction(ctx: &Context, args: &mut Args<'_>) -> Result<Signed> {
 }
 
 fn sign_transaction(ctx: &Context, args: &mut Args<'_>) -> Result<Signed> {
-    let tx = fill(ctx, args.req()?)?;
+    let tx = fill(ctx, args.req()?, Gas::Own)?;
     let from = tx.from.unwrap_or_default();
     let envelope = sign_request(ctx, tx)?;
     Ok(Signed {

@@ -2,6 +2,7 @@
 
 mod attester;
 mod calldata;
+mod cheats;
 mod demo;
 mod doctor;
 mod explorer;
