@@ -222,7 +222,7 @@ async fn transfers(dir: &Path, l1: Option<String>, txs: u64, verification: u64) 
     let n = node.network();
     let on_l1 = L1Wallet::new(L1::connect(node.l1_url(), None).await?, key.clone());
     let bridge = Bridge::new(&on_l1, &n.ecosystem, n.config.chain_id, n.chain.address);
-    let deposit = bridge.deposit_eth(key.address(), U256::from(10).pow(U256::from(19))).await?;
+    let deposit = bridge.deposit_base(key.address(), U256::from(10).pow(U256::from(19))).await?;
     l2.wait_receipt(deposit.l2_tx, PATIENCE).await?;
     // The deposit's own batch.
     node.seal().await?;

@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256};
 use cairn_settlement::verifier::VerifierKind;
 use clap::{Args, Parser, Subcommand};
 
-use crate::network::Da;
+use crate::{base_token::Choice, network::Da};
 
 /// An EVM-equivalent ZK rollup, its L1 and its bridge, whole on one machine.
 #[derive(Debug, Parser)]
@@ -100,6 +100,10 @@ pub struct UpArgs {
     /// How the rollup's data reaches L1; chosen when the network is created [default: blobs]
     #[arg(long, value_name = "WAY")]
     pub da: Option<Da>,
+    /// In what fees are paid: `eth`, the address of an ERC-20 on L1 (with 18 decimals), or `new` for a test token that anybody may mint; chosen
+    /// when the network is created [default: eth]
+    #[arg(long, value_name = "TOKEN")]
+    pub base_token: Option<Choice>,
     /// Keep every batch's witness; otherwise it is dropped once the batch is executed on L1, below the confirmation depth
     #[arg(long)]
     pub keep_witnesses: bool,

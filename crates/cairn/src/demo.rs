@@ -371,7 +371,7 @@ impl<'a> Demo<'a> {
         amount: U256,
     ) -> Outcome<Value> {
         self.report.wait("depositing ETH");
-        let deposit = self.bridge().deposit_eth(self.user_l1.address(), amount).await?;
+        let deposit = self.bridge().deposit_base(self.user_l1.address(), amount).await?;
         self.arrived("ETH", &deposit).await?;
         let had = balances.of(Entry::UserEthL2);
         self.book_deposit(token, balances, &deposit, U256::ZERO).await?;
@@ -388,7 +388,7 @@ impl<'a> Demo<'a> {
     ) -> Outcome<Value> {
         self.report.wait("depositing the ERC-20");
         let user = self.user_l1.address();
-        let deposit = self.bridge().deposit_erc20(token, user, amount).await?;
+        let deposit = self.bridge().deposit_token(token, user, amount).await?;
         self.arrived("DEMO", &deposit).await?;
         self.book_deposit(token, balances, &deposit, amount).await?;
         self.deposited("DEMO", &deposit, amount)

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use cairn_explorer::{Config, Explorer, Index, NetworkInfo, Node, open_index};
+use cairn_explorer::{BaseToken, Config, Explorer, Index, NetworkInfo, Node, open_index};
 use cairn_rpc::{Chain, DevAccounts, ZkChain};
 use cairn_sequencer::{L2Rpc, Sequencer};
 use cairn_settlement::l1::L1;
@@ -59,6 +59,11 @@ pub async fn start(
             chain_id: network.config.chain_id,
             ecosystem: network.ecosystem.clone(),
             chain: network.chain.clone(),
+            base_token: BaseToken {
+                l1_token: network.base_token.address,
+                symbol: network.base_token.symbol.clone(),
+                name: network.base_token.name.clone(),
+            },
             rpc_url: reachable(&parts.l2_url),
             l1_rpc_url: near.then(|| reachable(parts.l1.url())),
         },

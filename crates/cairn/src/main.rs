@@ -8,6 +8,7 @@ macro_rules! say {
 }
 
 mod attester;
+mod base_token;
 mod batch_states;
 mod bench_gas;
 mod bench_prove;

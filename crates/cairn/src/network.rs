@@ -11,6 +11,8 @@ use cairn_settlement::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::base_token::{BaseToken, Choice};
+
 /// Version of the file's format.
 const VERSION: u32 = 2;
 /// The file's name in the data directory.
@@ -70,6 +72,9 @@ pub struct Network {
     /// How pubdata reaches L1. Records without it are of networks that use blobs.
     #[serde(default)]
     pub da: Da,
+    /// In what fees are paid. Records without it are of networks that use ETH.
+    #[serde(default)]
+    pub base_token: BaseToken,
 }
 
 const fn one() -> usize {
@@ -135,6 +140,16 @@ pub enum NetworkError {
         /// Asked for.
         asked: Da,
     },
+    /// The options name another base token than the chain has.
+    #[error(
+        "the chain's base token is {symbol} ({found}); use another --data-dir or --base-token {found}"
+    )]
+    OtherBaseToken {
+        /// The chain's, on L1.
+        found: Address,
+        /// Its symbol.
+        symbol: String,
+    },
 }
 
 impl Network {
@@ -157,6 +172,7 @@ impl Network {
             attesters,
             attestations,
             da: Da::default(),
+            base_token: BaseToken::default(),
         }
     }
 
@@ -225,6 +241,20 @@ impl Network {
         let found = self.da;
         match asked {
             Some(asked) if asked != found => Err(NetworkError::OtherDa { found, asked }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses options that name another base token.
+    ///
+    /// # Errors
+    /// [`NetworkError::OtherBaseToken`].
+    pub fn check_base_token(&self, asked: Option<Choice>) -> Result<(), NetworkError> {
+        let BaseToken { address: found, symbol, .. } = self.base_token.clone();
+        match asked {
+            Some(asked) if !self.base_token.is(asked) => {
+                Err(NetworkError::OtherBaseToken { found, symbol })
+            }
             _ => Ok(()),
         }
     }

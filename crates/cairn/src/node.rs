@@ -15,7 +15,7 @@ use alloy_primitives::{Address, B256, U256};
 use alloy_provider::Provider;
 use cairn_explorer::Explorer;
 use cairn_l1_dev::L1Dev;
-use cairn_primitives::{ChainConfig, FeeParams, address};
+use cairn_primitives::{ChainConfig, FeeParams, address, config::asset_id};
 use cairn_rpc::{
     DevAccounts, RestHandler, RestReply, RpcHandle, RpcServer, StartError, zks::BridgeContracts,
 };
@@ -36,6 +36,7 @@ use thiserror::Error;
 
 use crate::{
     attester::{Desk, re_execute},
+    base_token::{BaseTokenError, Choice, prepare, spare},
     cheats::L1Cheats,
     cli::{DEFAULT_CHAIN_ID, DEFAULT_L1_CHAIN_ID, UpArgs},
     confirmations,
@@ -100,6 +101,9 @@ pub enum NodeError {
     /// The network's record.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// The base token.
+    #[error(transparent)]
+    BaseToken(#[from] BaseTokenError),
     /// The predeploys.
     #[error(transparent)]
     Predeploy(#[from] PredeployError),
@@ -208,12 +212,14 @@ pub struct NodeConfig {
     pub confirmations: Option<u64>,
     /// Oldest that a batch gets before it is sealed.
     pub batch_age: Duration,
-    /// Give the development accounts ETH on L2.
+    /// Give the development accounts the base token on L2.
     pub fund_accounts: bool,
     /// What makes batches final; `None` takes what the data directory's chain has, and proofs for a new one.
     pub verifier: Option<VerifierKind>,
     /// How pubdata reaches L1; `None` takes what the data directory's chain has, and blobs for a new one.
     pub da: Option<Da>,
+    /// In what fees are paid; `None` takes what the data directory's chain has, and ETH for a new one.
+    pub base_token: Option<Choice>,
     /// Keep the witnesses of settled batches.
     pub keep_witnesses: bool,
     /// Attesters in other processes, when the network is created.
@@ -240,6 +246,7 @@ impl NodeConfig {
             fund_accounts: false,
             verifier: Some(verifier),
             da: None,
+            base_token: None,
             keep_witnesses: true,
             attesters: Vec::new(),
             attestations: 1,
@@ -259,6 +266,7 @@ impl NodeConfig {
             fund_accounts: true,
             verifier: args.verifier,
             da: args.da,
+            base_token: args.base_token,
             keep_witnesses: args.keep_witnesses,
             attesters: args.attesters.clone(),
             attestations: args.attestations,
@@ -478,7 +486,7 @@ impl Node {
         }
     }
 
-    /// Deposits ETH for each development account that has none on L2 yet.
+    /// Deposits the base token for each development account that has none on L2 yet, and some on L1.
     async fn fund_accounts(&self) -> Result<(), NodeError> {
         let l2 = L2Client::connect(&self.l2_url()).await?;
         let l1 = L1::connect(&self.l1_url, None).await?;
@@ -489,9 +497,13 @@ impl Node {
             if !l2.balance(account).await?.is_zero() {
                 continue;
             }
+            let amount = spare(&l1, &n.base_token, account, U256::from(RICH_DEPOSIT)).await?;
+            if amount.is_zero() {
+                continue;
+            }
             let wallet = L1Wallet::new(l1.clone(), key.clone());
             let bridge = Bridge::new(&wallet, &n.ecosystem, n.config.chain_id, n.chain.address);
-            deposits.push(bridge.deposit_eth(account, U256::from(RICH_DEPOSIT)).await?);
+            deposits.push(bridge.deposit_base(account, amount).await?);
         }
         for deposit in deposits {
             l2.wait_receipt(deposit.l2_tx, DEPOSIT_PATIENCE).await?;
@@ -601,6 +613,7 @@ fn known_network(config: &NodeConfig) -> Result<Option<Network>, NodeError> {
     network.check_chain_id(config.chain_id)?;
     network.check_verifier(config.verifier)?;
     network.check_da(config.da)?;
+    network.check_base_token(config.base_token)?;
     if config.l1_url.is_none() {
         check_l1_dir(dir)?;
     }
@@ -728,7 +741,11 @@ async fn create_network(
         .await?;
     let head = l1.block(BlockNumberOrTag::Latest).await?;
     let genesis_timestamp = head.map(|(_, _, timestamp)| timestamp).unwrap_or_default();
-    let chain_config = ChainConfig::eth_rollup(config.chain_id, l1.chain_id());
+    let base_token = prepare(&wallet, &ecosystem, config.base_token, &keys.rich).await?;
+    let chain_config = ChainConfig {
+        base_token_asset_id: asset_id(l1.chain_id(), base_token.address),
+        ..ChainConfig::eth_rollup(config.chain_id, l1.chain_id())
+    };
     let fee_params = FeeParams::default();
     let built = genesis::genesis(&chain_config, &ecosystem, genesis_timestamp)?.build()?;
     let info = built.batch_info();
@@ -749,6 +766,7 @@ async fn create_network(
         Network::new(ecosystem, deployment, chain_config, fee_params, genesis_timestamp);
     (network.attesters, network.attestations) = (config.attesters.clone(), k);
     network.da = config.da.unwrap_or_default();
+    network.base_token = base_token;
     Ok(network)
 }
 
@@ -803,7 +821,7 @@ async fn serve(
         l1_chain_id: e.l1_chain_id,
         bridgehub: e.bridgehub,
         main_contract: network.chain.address,
-        base_token: address::ETH_TOKEN,
+        base_token: network.base_token.address,
         bridges: BridgeContracts {
             l1_erc20_default_bridge: Some(e.asset_router),
             l2_erc20_default_bridge: Some(address::L2_ASSET_ROUTER),
@@ -821,7 +839,8 @@ async fn serve(
         l1_gas_price: L1_GAS_PRICE,
     };
     let mut chain = L2Rpc::new(sequencer.clone(), bridge);
-    if is_development(config, l1) {
+    // What they do costs ether on L1, and would cost the base token where that is another.
+    if is_development(config, l1) && network.base_token.is_eth() {
         chain = chain.clone().with_cheats(Arc::new(L1Cheats::new(chain, l1.clone(), network)));
     }
     let chain = Arc::new(chain);
@@ -898,6 +917,7 @@ fn announce(node: &Node, as_json: bool, took: Duration) {
                 "l1": { "http": node.l1_url, "ws": node.l1_ws_url(), "chain_id": n.ecosystem.l1_chain_id },
                 "explorer": node.explorer_url(),
                 "contracts": n.ecosystem, "chain": n.chain, "verifier": n.chain.verifiers.kind, "da": n.da,
+                "base_token": n.base_token,
                 "paymasters": Paymasters::of(node.keys.deployer.address()).ok(),
                 "mnemonic": MNEMONIC, "accounts": accounts,
             })
@@ -919,6 +939,9 @@ fn announce(node: &Node, as_json: bool, took: Duration) {
     let v = n.chain.verifiers;
     say!("  verifier            {} ({})", v.verifier, v.kind.words());
     say!("  data availability   {} on L1", n.da);
+    if !n.base_token.is_eth() {
+        say!("  base token          {} ({} on L1)", n.base_token.symbol, n.base_token.address);
+    }
     say!("\n  Development accounts, funded on L1 and on L2 (mnemonic \"{MNEMONIC}\"):");
     for key in &node.keys.rich {
         say!("    {}  {}", key.address(), key.to_bytes());

@@ -28,6 +28,7 @@ use cairn_storage::{BatchRecord, BlockRecord, RecoveredChain, SealedBatch, Stora
 use serde_json::json;
 
 use crate::{
+    base_token::BaseToken,
     cli::RecoverArgs,
     genesis,
     keys::{self, DevKeys},
@@ -182,6 +183,8 @@ async fn network(
     };
     let deployment = ChainDeployment { address: chain, verifiers, created_at: creation.block };
     let mut network = Network::new(ecosystem, deployment, config, fees, params.genesisTimestamp);
+    let base_token = l1.call(hub, Bridgehub::baseTokenCall { chainId: params.chainId }).await?;
+    network.base_token = BaseToken::read(l1, base_token).await?;
     if let Some(attesters) = attesters {
         network.attesters = attesters.accounts;
         network.attestations = usize::try_from(attesters.threshold)?;

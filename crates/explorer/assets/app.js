@@ -2,7 +2,7 @@
 
 import { h, replace } from "./dom.js";
 import { get, live, connection } from "./api.js";
-import { count } from "./format.js";
+import { count, base } from "./format.js";
 import * as p from "./parts.js";
 import { home } from "./home.js";
 import * as lists from "./lists.js";
@@ -47,7 +47,10 @@ async function show(quiet) {
   const wait = quiet ? null : setTimeout(() => replace(main, p.skeleton()), 120);
   let node;
   try {
-    info = info || await get("/info");
+    if (!info) {
+      info = await get("/info");
+      Object.assign(base, info.baseToken);
+    }
     frame();
     if (!route) throw Object.assign(new Error("There is no page at this address"), { status: 404 });
     const params = route[0].slice(1).map((x) => encodeURIComponent(x));

@@ -45,8 +45,11 @@ export function parseUnits(text, decimals) {
   return digits || "0";
 }
 
+// The token in which fees are paid; /info says which.
+export const base = { symbol: "ETH", name: "Ether", decimals: 18 };
+
 export function ether(wei, places) {
-  return units(wei, 18, places) + " ETH";
+  return units(wei, base.decimals, places) + " " + base.symbol;
 }
 
 export function gwei(wei) {

@@ -2,7 +2,7 @@
 
 import { h, keyed, replace } from "./dom.js";
 import { get, live } from "./api.js";
-import { count, many, ether } from "./format.js";
+import { count, many, ether, base } from "./format.js";
 import * as p from "./parts.js";
 
 export async function home({ info, signal, leave }) {
@@ -104,7 +104,7 @@ function txRow(t) {
       h("a.row-title.mono", { href: "/tx/" + t.hash, title: t.hash }, t.hash.slice(0, 12) + "…"),
       h("div.row-sub", null, p.time(t.timestamp))),
     h("div.row-mid", null,
-      h("div", null, t.method ? h("span.method", null, t.method) : h("span.faint", null, "ETH transfer")),
+      h("div", null, t.method ? h("span.method", null, t.method) : h("span.faint", null, base.symbol + " transfer")),
       h("div.row-sub", null, p.address(t.from), " → ", t.to ? p.address(t.to, t.toName) : p.address(t.created))),
     h("div.row-end", null, t.ok ? h("span.num", null, ether(t.value, 4)) : p.status("reverted")));
 }

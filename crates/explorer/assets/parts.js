@@ -1,7 +1,7 @@
 // Pieces that several pages are made of.
 
 import { h, svg, replace } from "./dom.js";
-import { short, units, ago, date, count, bytes, seconds } from "./format.js";
+import { short, units, ago, date, count, bytes, seconds, base } from "./format.js";
 
 export function toast(words) {
   const box = document.getElementById("toast");
@@ -205,16 +205,14 @@ export function tabs(path, current, all) {
 
 export const txColumns = (options = {}) => [
   ["Transaction", (t) => h("span.with-dot", null, t.ok ? null : h("span.failed-mark", { title: "Failed", role: "img", "aria-label": "Failed" }, "!"), tx(t.hash))],
-  ["Method", (t) => t.method ? h("span.method", { title: t.method }, t.method) : h("span.faint", null, "ETH transfer")],
+  ["Method", (t) => t.method ? h("span.method", { title: t.method }, t.method) : h("span.faint", null, base.symbol + " transfer")],
   options.address ? ["", (t) => direction(t, options.address), "narrow"] : null,
   ["Block", (t) => block(t.block), "num"],
   ["Age", (t) => time(t.timestamp)],
   ["From", (t) => address(t.from)],
   ["To", (t) => t.to ? address(t.to, t.toName) : h("span", null, h("span.faint", null, "new "), address(t.created))],
-  ["Value", (t) => amount(t.value, ETH, 6), "num"],
+  ["Value", (t) => amount(t.value, base, 6), "num"],
 ].filter(Boolean);
-
-export const ETH = { symbol: "ETH", name: "Ether", decimals: 18 };
 
 function direction(t, a) {
   const own = a.toLowerCase();
@@ -235,7 +233,7 @@ export const internalColumns = (options = {}) => [
   options.tx ? null : ["Age", (o) => time(o.timestamp)],
   ["From", (o) => address(o.from, o.fromName)],
   ["To", (o) => h("span", null, o.kind.startsWith("create") ? h("span.faint", null, "new ") : null, address(o.to, o.toName))],
-  ["Value", (o) => amount(o.value, ETH, 18), "num"],
+  ["Value", (o) => amount(o.value, base, 18), "num"],
 ].filter(Boolean);
 
 export const transferColumns = (options = {}) => [

@@ -60,7 +60,7 @@ function connectCard(info, refresh) {
 async function form(action, wallet, signal) {
   const what = ACTIONS[action];
   const balances = await get("/portal/account?address=" + wallet.account, signal);
-  let tokens = balances.tokens.filter((t) => action === "deposit" ? t.l1 || t.symbol === "ETH" && !t.l2 : true)
+  let tokens = balances.tokens.filter((t) => action === "deposit" ? t.l1 || !t.l2 : true)
     .filter((t) => action !== "withdraw" || t.l1 || !t.l2);
   const problem = h("p.problem", { role: "alert" });
   const select = h("select", { id: "token", onchange: changed });
@@ -239,7 +239,7 @@ async function run(action, wallet, wish, line, track, mark) {
     if (!hash) throw new Error("L1 queued nothing for this chain");
     const say = line("Arriving on this chain");
     const here = await poll("/tx/" + hash, (t) => t.status !== "pool");
-    if (!here.ok) throw new Error("The deposit failed on this chain. ETH was refunded to its sender here; a token can be claimed back on L1, under My withdrawals, once the failure is final");
+    if (!here.ok) throw new Error("The deposit failed on this chain. The base token was refunded to its sender here; a token can be claimed back on L1, under My withdrawals, once the failure is final");
     say("done", "Arrived: ", p.tx(hash));
   }
   const say = line("On its way to finality");

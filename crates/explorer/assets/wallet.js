@@ -1,6 +1,7 @@
 // Who signs: a browser wallet (EIP-1193, found by EIP-6963 or `window.ethereum`), or, on a development node, its own accounts.
 
 import { post } from "./api.js";
+import { base } from "./format.js";
 
 const found = new Map();
 
@@ -50,7 +51,7 @@ class BrowserWallet {
           chainId,
           chainName: layer === "l1" ? this.info.name + " L1" : this.info.name,
           rpcUrls: [rpc],
-          nativeCurrency: { name: "Ether", symbol: "ETH", decimals: 18 },
+          nativeCurrency: { name: base.name, symbol: base.symbol, decimals: base.decimals },
           blockExplorerUrls: layer === "l1" ? undefined : [location.origin],
         }],
       });

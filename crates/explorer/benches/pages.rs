@@ -13,8 +13,9 @@ use cairn_explorer::follow::catch_up;
 use cairn_explorer::index::model::{InternalKind, InternalRecord, TokenMeta};
 use cairn_explorer::index::{BlockInternals, TxInternals};
 use cairn_explorer::source::{NodeSource, Source, SourceBlock};
-use cairn_explorer::{Config, Explorer, Index, NetworkInfo, Node, Result, open_index};
+use cairn_explorer::{BaseToken, Config, Explorer, Index, NetworkInfo, Node, Result, open_index};
 use cairn_l1_dev::{L1Config, L1Dev};
+use cairn_primitives::address::ETH_TOKEN;
 use cairn_primitives::batch::{PublicInput, StoredBatchInfo};
 use cairn_primitives::da::DaMode;
 use cairn_primitives::{BlockHeader, ChainConfig, FeeParams};
@@ -335,6 +336,7 @@ fn network(l1: &L1) -> NetworkInfo {
         chain_id: 1,
         ecosystem,
         chain: ChainDeployment { address: Address::ZERO, verifiers, created_at: 0 },
+        base_token: BaseToken { l1_token: ETH_TOKEN, symbol: "ETH".into(), name: "Ether".into() },
         rpc_url: String::new(),
         l1_rpc_url: Some(l1.url().to_owned()),
     }

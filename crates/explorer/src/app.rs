@@ -18,6 +18,28 @@ use crate::error::{ExplorerError, Result};
 use crate::index::Index;
 use crate::index::model::{DepositRecord, TransferRecord, TxPos, WithdrawalRecord};
 
+/// The token in which fees are paid, with 18 decimals.
+#[derive(Debug, Clone)]
+pub struct BaseToken {
+    /// On L1; `0x..01` for ETH.
+    pub l1_token: Address,
+    /// Its symbol.
+    pub symbol: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl BaseToken {
+    /// The ERC-20 that it is on L1; `None` for ETH.
+    pub(crate) fn erc20(&self) -> Option<Address> {
+        (self.l1_token != address::ETH_TOKEN).then_some(self.l1_token)
+    }
+
+    pub(crate) fn brief(&self) -> Value {
+        json!({ "symbol": self.symbol, "name": self.name, "decimals": 18 })
+    }
+}
+
 /// What the pages say of the network.
 #[derive(Debug, Clone)]
 pub struct NetworkInfo {
@@ -29,6 +51,8 @@ pub struct NetworkInfo {
     pub ecosystem: Ecosystem,
     /// The chain's own.
     pub chain: ChainDeployment,
+    /// In what fees are paid.
+    pub base_token: BaseToken,
     /// URL of the rollup's JSON-RPC, as a wallet on this machine reaches it.
     pub rpc_url: String,
     /// URL of L1's, where everybody may know it.
@@ -217,10 +241,10 @@ impl App {
         }
     }
 
-    /// The same of an L1 token, by its twin here; ETH's for `None`.
+    /// The same of an L1 token, by its twin here; the base token's for `None`.
     pub(crate) fn l1_token_brief(&self, token: Option<Address>) -> Value {
         let Some(l1) = token else {
-            return json!({ "symbol": "ETH", "name": "Ether", "decimals": 18 });
+            return self.network.base_token.brief();
         };
         match self.index.token_of_l1(l1) {
             Ok(Some(l2)) => {

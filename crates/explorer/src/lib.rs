@@ -34,7 +34,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-pub use app::NetworkInfo;
+pub use app::{BaseToken, NetworkInfo};
 pub use error::{ExplorerError, Result};
 pub use index::Index;
 

@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rpc_types::TransactionReceipt;
 use alloy_sol_types::{SolEvent, SolValue};
-use cairn_primitives::config::asset_id;
+use cairn_primitives::{address::ETH_TOKEN, config::asset_id};
 use thiserror::Error;
 
 use crate::{
@@ -82,15 +82,15 @@ impl<'a> Bridge<'a> {
         Self { wallet, ecosystem, chain_id, chain }
     }
 
-    /// Deposits ETH to `to` on a chain whose base token is ETH.
+    /// Deposits the chain's base token to `to`; where that is an ERC-20, approves it first.
     ///
     /// # Errors
     /// [`BridgeError`].
-    pub async fn deposit_eth(&self, to: Address, amount: U256) -> Result<Deposit, BridgeError> {
+    pub async fn deposit_base(&self, to: Address, amount: U256) -> Result<Deposit, BridgeError> {
         self.request(to, amount, Bytes::new(), ETH_DEPOSIT_GAS).await
     }
 
-    /// Asks the chain for any call, with ETH as its base token.
+    /// Asks the chain for any call, with its base token minted for value and gas.
     ///
     /// # Errors
     /// [`BridgeError`].
@@ -113,29 +113,29 @@ impl<'a> Bridge<'a> {
             factoryDeps: Vec::new(),
             refundRecipient: self.wallet.address(),
         };
+        let ether = self.pay_base(mint).await?;
         let call = Bridgehub::requestL2TransactionDirectCall { request };
-        let send = Send::call("deposit", self.ecosystem.bridgehub, call).value(mint);
+        let send = Send::call("deposit", self.ecosystem.bridgehub, call).value(ether);
         deposit_of(&self.wallet.send(send).await?, self.chain)
     }
 
-    /// Approves and deposits an ERC-20 to `to`.
+    /// Deposits a token that is not the chain's base token to `to`, approving it first: an ERC-20, or ETH (`0x..01`) where the base token is an ERC-20.
     ///
     /// # Errors
     /// [`BridgeError`].
-    pub async fn deposit_erc20(
+    pub async fn deposit_token(
         &self,
         token: Address,
         to: Address,
         amount: U256,
     ) -> Result<Deposit, BridgeError> {
-        let vault = self.ecosystem.native_token_vault;
-        let call = L1NativeTokenVault::assetIdCall { token };
-        if self.wallet.l1().call(vault, call).await? == B256::ZERO {
-            let call = L1NativeTokenVault::registerTokenCall { token };
-            self.wallet.send(Send::call("registration of the token", vault, call)).await?;
-        }
-        let approve = Erc20::approveCall { spender: vault, amount };
-        self.wallet.send(Send::call("approval of the token", token, approve)).await?;
+        let second_value = if token == ETH_TOKEN {
+            amount
+        } else {
+            register(self.wallet, self.ecosystem, token).await?;
+            self.approve(token, amount).await?;
+            U256::ZERO
+        };
         let asset = asset_id(self.ecosystem.l1_chain_id, token);
         let transfer = (amount, to, Address::ZERO).abi_encode_params();
         let mut second = vec![1u8];
@@ -149,12 +149,30 @@ impl<'a> Bridge<'a> {
             l2GasPerPubdataByteLimit: U256::from(DEPOSIT_GAS_PER_PUBDATA),
             refundRecipient: self.wallet.address(),
             secondBridgeAddress: self.ecosystem.asset_router,
-            secondBridgeValue: U256::ZERO,
+            secondBridgeValue: second_value,
             secondBridgeCalldata: second.into(),
         };
+        let ether = self.pay_base(mint).await? + second_value;
         let call = Bridgehub::requestL2TransactionTwoBridgesCall { request };
-        let send = Send::call("deposit of the token", self.ecosystem.bridgehub, call).value(mint);
+        let send = Send::call("deposit of the token", self.ecosystem.bridgehub, call).value(ether);
         deposit_of(&self.wallet.send(send).await?, self.chain)
+    }
+
+    /// Lets the bridge take `mint` of the base token; returns the ether that the request brings along.
+    async fn pay_base(&self, mint: U256) -> Result<U256, BridgeError> {
+        let call = Bridgehub::baseTokenCall { chainId: U256::from(self.chain_id) };
+        let token = self.wallet.l1().call(self.ecosystem.bridgehub, call).await?;
+        if token == ETH_TOKEN {
+            return Ok(mint);
+        }
+        self.approve(token, mint).await?;
+        Ok(U256::ZERO)
+    }
+
+    async fn approve(&self, token: Address, amount: U256) -> Result<(), BridgeError> {
+        let approve = Erc20::approveCall { spender: self.ecosystem.native_token_vault, amount };
+        self.wallet.send(Send::call("approval of the token", token, approve)).await?;
+        Ok(())
     }
 
     async fn base_cost(&self, gas: u64) -> Result<U256, BridgeError> {
@@ -201,6 +219,23 @@ impl<'a> Bridge<'a> {
         };
         Ok(self.wallet.l1().call(self.ecosystem.asset_router, call).await?)
     }
+}
+
+/// Makes a token known to the bridge, unless it is already.
+///
+/// # Errors
+/// What L1 gives.
+pub async fn register(
+    wallet: &L1Wallet,
+    ecosystem: &Ecosystem,
+    token: Address,
+) -> Result<(), L1Error> {
+    let vault = ecosystem.native_token_vault;
+    if wallet.l1().call(vault, L1NativeTokenVault::assetIdCall { token }).await? == B256::ZERO {
+        let call = L1NativeTokenVault::registerTokenCall { token };
+        wallet.send(Send::call("registration of the token", vault, call)).await?;
+    }
+    Ok(())
 }
 
 /// The priority request of `chain` that a transaction made.

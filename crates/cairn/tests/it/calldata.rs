@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Waits until all that is on L2 now is final; the last batch's details.
-async fn settled(l2: &L1) -> Value {
+pub async fn settled(l2: &L1) -> Value {
     let head = ask(l2, "eth_blockNumber", json!([])).await;
     until("finality", || async {
         let block = ask(l2, "eth_getBlockByNumber", json!(["finalized", false])).await;

@@ -1,6 +1,7 @@
 //! The real binary, from outside: its demo, kills at any moment, and recovery from L1 alone.
 
 mod attester;
+mod base_token;
 mod calldata;
 mod cheats;
 mod demo;

@@ -6,7 +6,7 @@ use alloy_primitives::{Address, U256};
 use alloy_signer_local::PrivateKeySigner;
 use cairn_settlement::{
     bindings::{Erc20, ZKChain},
-    bridge::Bridge,
+    bridge::{Bridge, BridgeError},
     deploy::deploy_test_token,
     l1::{L1, L1Wallet, Send},
 };
@@ -230,11 +230,19 @@ async fn goes_on(up: &Up, token: Address, old: &Snapshot) {
 
 /// A deposit of 777 wei from L1.
 pub async fn deposit(up: &Up, to: Address) {
+    bridge_of(up, async |bridge| bridge.deposit_base(to, U256::from(777)).await.map(|_| ())).await;
+}
+
+/// What an account of L1 does with the bridge.
+pub async fn bridge_of<T>(
+    up: &Up,
+    act: impl AsyncFnOnce(Bridge<'_>) -> Result<T, BridgeError>,
+) -> T {
     let l1 = L1::connect(&up.text("/l1/http"), None).await.unwrap();
     let key: alloy_signer_local::PrivateKeySigner = up.text("/accounts/3/key").parse().unwrap();
     let wallet = L1Wallet::new(l1, key);
     let ecosystem = serde_json::from_value(up.ready["contracts"].clone()).unwrap();
     let chain_id = up.ready["l2"]["chain_id"].as_u64().unwrap();
     let bridge = Bridge::new(&wallet, &ecosystem, chain_id, up.address("/chain/address"));
-    bridge.deposit_eth(to, U256::from(777)).await.unwrap();
+    act(bridge).await.unwrap()
 }

@@ -52,7 +52,8 @@ fn refusal(dir: &Path, options: &[&str]) -> String {
     text
 }
 
-fn refused(dir: &Path, options: &[&str], words: &str) {
+/// That `cairn up` does not start, and says so in these words.
+pub fn refused(dir: &Path, options: &[&str], words: &str) {
     let text = refusal(dir, options);
     assert!(text.contains(words), "{words}: {text}");
 }

@@ -30,7 +30,7 @@ pub(super) async fn info(State(app): State<Shared>) -> Answer {
             "vault": n.ecosystem.native_token_vault, "nullifier": n.ecosystem.nullifier,
             "chain": n.chain.address,
         },
-        "baseToken": { "symbol": "ETH", "name": "Ether", "decimals": 18 },
+        "baseToken": n.base_token.brief(),
         "devAccounts": accounts, "version": env!("CARGO_PKG_VERSION"),
     })))
 }

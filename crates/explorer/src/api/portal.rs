@@ -49,15 +49,15 @@ pub(super) struct AccountQuery {
     token: Option<String>,
 }
 
-/// What an account has on both sides: ETH, the bridged tokens that it ever received here, and one more L1 token where asked.
+/// What an account has on both sides: the base token, the bridged tokens that it ever received here, and one more L1 token where asked.
 pub(super) async fn account(State(app): State<Shared>, Query(q): Query<AccountQuery>) -> Answer {
     let account = parse_address(&q.address).ok_or_else(|| ApiError::bad("not an address"))?;
     let extra = q.token.as_deref().filter(|t| !t.is_empty());
     let extra = extra
         .map(|t| parse_address(t).ok_or_else(|| ApiError::bad("the token is not an address")))
         .transpose()?;
-    let (l2_eth, mut tokens) = work(&app, Cost::Executes, move |app| {
-        let eth = app.account(account)?.balance;
+    let (l2_base, mut tokens) = work(&app, Cost::Executes, move |app| {
+        let base = app.account(account)?.balance;
         let page = app.index.account_tokens(account, None, MAX_TOKENS)?;
         let mut tokens = Vec::new();
         for l2 in page.rows {
@@ -72,7 +72,7 @@ pub(super) async fn account(State(app): State<Shared>, Query(q): Query<AccountQu
                 "l2Balance": balance, "l1Balance": null,
             }));
         }
-        Ok((eth, tokens))
+        Ok((base, tokens))
     })
     .await?;
     if let Some(token) = extra
@@ -85,11 +85,16 @@ pub(super) async fn account(State(app): State<Shared>, Query(q): Query<AccountQu
         let call = Erc20::balanceOfCall { account };
         token["l1Balance"] = json!(app.l1.call(l1_token, call).await.ok().map(|b| b.to_string()));
     }
-    let l1_eth = app.l1.balance(account).await.map_err(crate::ExplorerError::from)?;
-    let mut all = vec![json!({
-        "symbol": "ETH", "name": "Ether", "decimals": 18, "l1": null, "l2": null,
-        "l1Balance": l1_eth.to_string(), "l2Balance": l2_eth.to_string(),
-    })];
+    let base = &app.network.base_token;
+    let l1_base = match base.erc20() {
+        None => app.l1.balance(account).await,
+        Some(token) => app.l1.call(token, Erc20::balanceOfCall { account }).await,
+    };
+    let mut first = base.brief();
+    first["l1Balance"] = json!(l1_base.map_err(crate::ExplorerError::from)?.to_string());
+    first["l2Balance"] = json!(l2_base.to_string());
+    (first["l1"], first["l2"]) = (Value::Null, Value::Null);
+    let mut all = vec![first];
     all.append(&mut tokens);
     Ok(Json(json!({ "address": account, "tokens": all })))
 }
@@ -118,7 +123,7 @@ pub(super) struct Wish {
     /// Who receives; the sender themselves where absent.
     #[serde(default)]
     to: Option<Address>,
-    /// The token: on L1 for a deposit, on L2 else; ETH where absent.
+    /// The token: on L1 for a deposit, on L2 else; the base token where absent.
     #[serde(default)]
     token: Option<Address>,
     /// Amount in the smallest unit, in decimal digits.
@@ -183,42 +188,65 @@ async fn base_cost(app: &Shared, gas: u64) -> Result<U256, ApiError> {
 }
 
 async fn deposit(app: &Shared, wish: &Wish, amount: U256) -> Result<Vec<Value>, ApiError> {
-    let to = wish.to.unwrap_or(wish.from);
     let n = &app.network;
-    let chain_id = U256::from(n.chain_id);
-    let Some(token) = wish.token else {
-        let mint = base_cost(app, ETH_DEPOSIT_GAS).await?.saturating_add(amount);
-        let request = L2TransactionRequestDirect {
-            chainId: chain_id,
-            mintValue: mint,
-            l2Contract: to,
-            l2Value: amount,
-            l2Calldata: Bytes::new(),
-            l2GasLimit: U256::from(ETH_DEPOSIT_GAS),
-            l2GasPerPubdataByteLimit: U256::from(DEPOSIT_GAS_PER_PUBDATA),
-            factoryDeps: Vec::new(),
-            refundRecipient: wish.from,
-        };
-        let call = Bridgehub::requestL2TransactionDirectCall { request };
-        let data = call.abi_encode().into();
-        return Ok(vec![step("l1", "Deposit", n.ecosystem.bridgehub, mint, data)]);
-    };
-    let vault = n.ecosystem.native_token_vault;
+    let (hub, vault) = (n.ecosystem.bridgehub, n.ecosystem.native_token_vault);
+    let to = wish.to.unwrap_or(wish.from);
+    // The base token's own address means the base token, too.
+    let token = wish.token.filter(|t| n.base_token.erc20() != Some(*t));
+    let gas = if token.is_some() { ERC20_DEPOSIT_GAS } else { ETH_DEPOSIT_GAS };
+    let cost = base_cost(app, gas).await?;
+    let mint = if token.is_some() { cost } else { cost.saturating_add(amount) };
     let mut steps = Vec::new();
+    let ether = match n.base_token.erc20() {
+        None => mint,
+        Some(base) => {
+            steps.extend(allow(app, wish.from, base, mint).await?);
+            U256::ZERO
+        }
+    };
+    let Some(token) = token else {
+        let data = base_deposit(app, wish.from, to, amount, mint);
+        steps.push(step("l1", "Deposit", hub, ether, data));
+        return Ok(steps);
+    };
     if l1::registered_asset(&app.l1, vault, token).await?.is_zero() {
         let data = L1NativeTokenVault::registerTokenCall { token }.abi_encode().into();
         steps.push(step("l1", "Register the token", vault, U256::ZERO, data));
     }
-    let call = IErc20::allowanceCall { owner: wish.from, spender: vault };
-    let allowed = app.l1.call(token, call).await.map_err(crate::ExplorerError::from)?;
-    if allowed < amount {
-        let data = Erc20::approveCall { spender: vault, amount }.abi_encode().into();
-        steps.push(step("l1", "Allow the bridge to take it", token, U256::ZERO, data));
-    }
-    let mint = base_cost(app, ERC20_DEPOSIT_GAS).await?;
+    steps.extend(allow(app, wish.from, token, amount).await?);
     let data = token_deposit(app, wish.from, token, to, amount, mint);
-    steps.push(step("l1", "Deposit", n.ecosystem.bridgehub, mint, data));
+    steps.push(step("l1", "Deposit", hub, ether, data));
     Ok(steps)
+}
+
+/// The approval that the bridge still needs to take `amount`.
+async fn allow(
+    app: &Shared,
+    owner: Address,
+    token: Address,
+    amount: U256,
+) -> Result<Option<Value>, ApiError> {
+    let spender = app.network.ecosystem.native_token_vault;
+    let call = IErc20::allowanceCall { owner, spender };
+    let allowed = app.l1.call(token, call).await.map_err(crate::ExplorerError::from)?;
+    let data = Erc20::approveCall { spender, amount }.abi_encode().into();
+    let approve = || step("l1", "Allow the bridge to take it", token, U256::ZERO, data);
+    Ok((allowed < amount).then(approve))
+}
+
+fn base_deposit(app: &Shared, from: Address, to: Address, amount: U256, mint: U256) -> Bytes {
+    let request = L2TransactionRequestDirect {
+        chainId: U256::from(app.network.chain_id),
+        mintValue: mint,
+        l2Contract: to,
+        l2Value: amount,
+        l2Calldata: Bytes::new(),
+        l2GasLimit: U256::from(ETH_DEPOSIT_GAS),
+        l2GasPerPubdataByteLimit: U256::from(DEPOSIT_GAS_PER_PUBDATA),
+        factoryDeps: Vec::new(),
+        refundRecipient: from,
+    };
+    Bridgehub::requestL2TransactionDirectCall { request }.abi_encode().into()
 }
 
 fn token_deposit(

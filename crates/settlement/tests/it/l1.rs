@@ -74,7 +74,7 @@ async fn deposits_reach_the_watcher_and_lock_their_assets() {
     assert_eq!(w.l1.call(w.ecosystem.bridgehub, call).await.unwrap(), w.chain.address);
 
     let to = Address::repeat_byte(7);
-    let deposit = w.bridge().deposit_eth(to, U256::from(12345)).await.unwrap();
+    let deposit = w.bridge().deposit_base(to, U256::from(12345)).await.unwrap();
     let sink = Sink::default();
     let mut watcher =
         Watcher::new(w.l1.clone(), w.chain.address, sink.clone(), 0, Duration::from_millis(10));
@@ -101,7 +101,7 @@ async fn the_watcher_keeps_its_distance_and_survives_a_reorg() {
     let sink = Sink::default();
     let mut watcher =
         Watcher::new(w.l1.clone(), w.chain.address, sink.clone(), 2, Duration::from_millis(10));
-    w.bridge().deposit_eth(Address::repeat_byte(7), U256::from(1)).await.unwrap();
+    w.bridge().deposit_base(Address::repeat_byte(7), U256::from(1)).await.unwrap();
     drain(&mut watcher).await.unwrap();
     assert!(sink.0.lock().operations.is_empty(), "not deep enough yet");
     let mine = |n: u64| {
@@ -117,7 +117,7 @@ async fn the_watcher_keeps_its_distance_and_survives_a_reorg() {
     let empty: Vec<serde_json::Value> = Vec::new();
     let _: serde_json::Value =
         w.l1.provider().raw_request("anvil_reorg".into(), (3u64, empty)).await.unwrap();
-    w.bridge().deposit_eth(Address::repeat_byte(8), U256::from(2)).await.unwrap();
+    w.bridge().deposit_base(Address::repeat_byte(8), U256::from(2)).await.unwrap();
     mine(3).await;
     drain(&mut watcher).await.unwrap();
     let taken = sink.0.lock();

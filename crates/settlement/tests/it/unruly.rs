@@ -287,7 +287,7 @@ async fn an_outage_is_waited_out() {
     let mut due = Vec::new();
     for number in 1..=2 {
         batches.seal(&w, DaMode::Calldata).await;
-        due.push(w.bridge().deposit_eth(Address::ZERO, U256::from(1)).await.unwrap().l2_tx);
+        due.push(w.bridge().deposit_base(Address::ZERO, U256::from(1)).await.unwrap().l2_tx);
         until("finality and the deposit", async || {
             assert!(!settling.is_finished() && !watching.is_finished(), "one of them gave up");
             executed(&w).await == number && sink.hashes() == due
@@ -437,7 +437,7 @@ async fn deposits_arrive_once_and_in_order_through_every_fault() {
         proxy.spoil(plan);
         for _ in 0..2 {
             let to = Address::with_last_byte(due.len() as u8);
-            due.push(w.bridge().deposit_eth(to, U256::from(1)).await.unwrap().l2_tx);
+            due.push(w.bridge().deposit_base(to, U256::from(1)).await.unwrap().l2_tx);
         }
         take(&w, &mut watcher, &sink, &due, fault).await;
         assert!(proxy.counts().1 > 0, "{fault:?} never happened");
@@ -458,7 +458,7 @@ async fn logs_of_another_order_or_of_a_replica_that_lags_lose_no_deposit() {
         while watcher.round().await.unwrap() {}
         for _ in 0..2 {
             let to = Address::with_last_byte(due.len() as u8);
-            due.push(w.bridge().deposit_eth(to, U256::from(1)).await.unwrap().l2_tx);
+            due.push(w.bridge().deposit_base(to, U256::from(1)).await.unwrap().l2_tx);
         }
         proxy.spoil(each(&["eth_getLogs"], fault, 1));
         while watcher.round().await.unwrap() {}
