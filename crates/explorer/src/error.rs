@@ -62,5 +62,6 @@ from_redb!(
     redb::TableError,
     redb::StorageError,
     redb::CommitError,
+    redb::SavepointError,
     redb::SetDurabilityError
 );

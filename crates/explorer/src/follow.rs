@@ -57,6 +57,7 @@ pub fn catch_up<S: Source + ?Sized>(index: &Index, source: &S, stop: &AtomicBool
 
 /// Takes one transaction's worth of blocks; false when there are none.
 fn step<S: Source + ?Sized>(index: &Index, source: &S, durable: bool) -> Result<bool> {
+    let _turn = index.turn.read();
     let (first, head) = (index.next_block(), source.head());
     if first > head {
         return Ok(false);
@@ -77,6 +78,7 @@ fn step<S: Source + ?Sized>(index: &Index, source: &S, durable: bool) -> Result<
 
 /// Takes the internal operations of some indexed blocks; false when there are none to take.
 fn step_internals<S: Source + ?Sized>(index: &Index, source: &S, durable: bool) -> Result<bool> {
+    let _turn = index.turn.read();
     let (started, mut held) = (Instant::now(), 0);
     let mut blocks = Vec::new();
     for number in index.next_internal()..index.next_block() {
@@ -257,6 +259,7 @@ pub async fn follow_l1(
 
 /// Reads a range; true when there is more.
 async fn l1_step(index: &Index, l1: &L1, contracts: &L1Contracts) -> Result<bool> {
+    let turn = *index.turn.read();
     let head = l1.block_number().await?;
     let next = index.l1_next()?.unwrap_or(contracts.created_at);
     if next > head {
@@ -276,8 +279,11 @@ async fn l1_step(index: &Index, l1: &L1, contracts: &L1Contracts) -> Result<bool
             consumed.push((message, hash));
         }
     }
-    index.put_l1(&deposits, &consumed, to + 1)?;
-    Ok(to < head)
+    let now = index.turn.read();
+    if *now == turn {
+        index.put_l1(&deposits, &consumed, to + 1)?;
+    }
+    Ok(to < head || *now != turn)
 }
 
 fn read_deposit(log: &Log) -> Option<(u64, L1Deposit)> {

@@ -36,7 +36,7 @@ use tokio::task::JoinHandle;
 
 pub use app::{BaseToken, NetworkInfo};
 pub use error::{ExplorerError, Result};
-pub use index::Index;
+pub use index::{Index, Savepoint};
 
 use app::App;
 use follow::{Follower, L1Contracts};

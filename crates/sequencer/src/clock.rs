@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 /// Furthest that development methods may move the clock, in seconds (about 300 years): headers hold a `u64`, contracts often a `u40`.
 const MAX_OFFSET: i64 = 10_000_000_000;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct State {
     offset: i64,
     next: Option<u64>,
@@ -46,6 +46,12 @@ pub enum ClockError {
     /// Out of a header's range.
     #[error("the clock cannot be moved that far")]
     TooFar,
+}
+
+impl Clone for Clock {
+    fn clone(&self) -> Self {
+        Self { state: Mutex::new(self.state.lock().clone()) }
+    }
 }
 
 impl Clock {

@@ -8,12 +8,14 @@ use alloy_primitives::{B256, Bytes};
 use cairn_primitives::eip712::EIP712_TX_TYPE;
 use cairn_primitives::{FeeParams, PriorityTx};
 use cairn_rpc::{BlockEvent, ChainError, PoolError};
-use cairn_storage::{BatchHeads, Storage, StorageError};
-use parking_lot::Mutex;
+use cairn_stf::RecoveredTx;
+use cairn_storage::{BatchHeads, LogEntry, Savepoint, Storage, StorageError};
+use parking_lot::RwLock;
 use tokio::sync::{broadcast, oneshot, watch};
 
 use crate::admission::admit;
 use crate::builder::Command;
+use crate::clock::Clock;
 use crate::config::SequencerConfig;
 use crate::error::SequencerError;
 use crate::recovery;
@@ -41,8 +43,10 @@ pub struct SequencerStatus {
 /// A running sequencer. Clones share it; it ends when [`Sequencer::stop`] is called or the last clone goes.
 #[derive(Clone)]
 pub struct Sequencer {
-    pub(crate) shared: Arc<Shared>,
-    threads: Arc<Threads>,
+    storage: Storage,
+    config: Arc<SequencerConfig>,
+    /// Another one after [`Sequencer::rewind`].
+    running: Arc<RwLock<Running>>,
 }
 
 impl std::fmt::Debug for Sequencer {
@@ -51,25 +55,33 @@ impl std::fmt::Debug for Sequencer {
     }
 }
 
-struct Threads {
+struct Running {
     shared: Arc<Shared>,
-    handles: Mutex<Vec<JoinHandle<()>>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
-impl Threads {
-    fn stop(&self) {
+impl Running {
+    fn stop(&mut self) {
         self.shared.stopping.store(true, Ordering::Release);
         let _ = self.shared.commands.send(Command::Stop);
-        for handle in self.handles.lock().drain(..) {
+        for handle in self.threads.drain(..) {
             let _ = handle.join();
         }
     }
 }
 
-impl Drop for Threads {
+impl Drop for Running {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// What [`Sequencer::rewind`] goes back to: the store, the transactions that waited, and the clock's settings.
+#[derive(Debug)]
+pub struct Snapshot {
+    store: Savepoint,
+    pool: Vec<LogEntry>,
+    clock: Clock,
 }
 
 impl Sequencer {
@@ -79,9 +91,49 @@ impl Sequencer {
     /// # Errors
     /// A fault of the store, or [`SequencerError::Diverged`].
     pub fn start(config: SequencerConfig, storage: Storage) -> Result<Self, SequencerError> {
-        let (shared, handles) = recovery::start(config, storage)?;
-        let threads = Threads { shared: shared.clone(), handles: Mutex::new(handles) };
-        Ok(Self { shared, threads: Arc::new(threads) })
+        let (shared, threads) = recovery::start(config, storage.clone())?;
+        let config = Arc::new(shared.config.clone());
+        let running = Arc::new(RwLock::new(Running { shared, threads }));
+        Ok(Self { storage, config, running })
+    }
+
+    /// What its threads work on now.
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        self.running.read().shared.clone()
+    }
+
+    /// Remembers the present state, for development networks. Blocks may be built meanwhile.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn snapshot(&self) -> Result<Snapshot, SequencerError> {
+        let shared = self.shared();
+        // The pool first: what a block takes meanwhile is found by its nonce, and must not be missing from both.
+        let pool = shared.pool.lock().iter().map(|(tx, _)| tx.tx.clone()).collect::<Vec<_>>();
+        let accepted = |tx: Arc<RecoveredTx>| {
+            let (sender, raw) = (tx.sender, tx.encode().into());
+            LogEntry::Accepted { sender, raw }
+        };
+        let pool = pool.into_iter().map(accepted).collect();
+        let clock = shared.clock.clone();
+        Ok(Snapshot { store: self.storage.savepoint()?, pool, clock })
+    }
+
+    /// Goes back to a snapshot; younger ones are of no use any more. Nobody else may write to the store meanwhile, and L1 must be where it was: otherwise the chain's history is not L1's.
+    /// Whoever asks anything waits until it is done.
+    ///
+    /// # Errors
+    /// A fault of the store: the sequencer is then stopped.
+    pub fn rewind(&self, to: &Snapshot) -> Result<(), SequencerError> {
+        let mut running = self.running.write();
+        running.stop();
+        let old = running.shared.clone();
+        let again = self.storage.restore(&to.store).map_err(SequencerError::from);
+        let again =
+            again.and_then(|()| recovery::start_again(&old, to.clock.clone(), to.pool.clone()));
+        let (shared, threads) = again.inspect_err(|e| old.halt(e))?;
+        *running = Running { shared, threads };
+        Ok(())
     }
 
     /// Takes a signed transaction; resolves to its hash once it is durable.
@@ -89,21 +141,22 @@ impl Sequencer {
     /// # Errors
     /// [`ChainError::Pool`] in geth's words, or a fault of the store.
     pub async fn submit(&self, raw: Bytes) -> Result<B256, ChainError> {
-        self.shared.check_running()?;
-        let tx = admit(&raw, self.shared.config.chain.chain_id)?;
+        let shared = self.shared();
+        shared.check_running()?;
+        let tx = admit(&raw, shared.config.chain.chain_id)?;
         let hash = tx.hash;
         let write = if tx.ty() == EIP712_TX_TYPE {
-            let shared = self.shared.clone();
-            self.shared.in_turn(move || shared.enqueue(tx, &raw)).await??
+            let judge = shared.clone();
+            shared.in_turn(move || judge.enqueue(tx, &raw)).await??
         } else {
-            self.shared.enqueue(tx, &raw)?
+            shared.enqueue(tx, &raw)?
         };
         match write.await {
             Ok(Ok(())) => Ok(hash),
             Ok(Err(e)) => {
-                self.shared.pool.lock().remove(&hash);
+                shared.pool.lock().remove(&hash);
                 if matches!(e, StorageError::DiskFull) {
-                    self.shared.halt(&StorageError::DiskFull.into());
+                    shared.halt(&StorageError::DiskFull.into());
                 }
                 Err(PoolError::Other(format!("the transaction was not accepted: {e}")).into())
             }
@@ -121,13 +174,13 @@ impl Sequencer {
         ops: Vec<PriorityTx>,
         l1_block: u64,
     ) -> Result<(), StorageError> {
-        self.shared.storage.put_priority_ops(&ops, l1_block)?;
+        self.storage.put_priority_ops(&ops, l1_block)?;
         self.refresh_priority_end()
     }
 
     /// All priority operations that L1 has confirmed are here.
     pub fn saw_l1(&self) {
-        *self.shared.l1_seen.lock() = std::time::Instant::now();
+        *self.shared().l1_seen.lock() = std::time::Instant::now();
     }
 
     /// Forgets operations from `id` on that no block has consumed: L1 reorganised them away.
@@ -135,14 +188,15 @@ impl Sequencer {
     /// # Errors
     /// A fault of the disk.
     pub fn drop_priority_ops_from(&self, id: u64) -> Result<(), StorageError> {
-        self.shared.storage.drop_priority_ops_from(id)?;
+        self.storage.drop_priority_ops_from(id)?;
         self.refresh_priority_end()
     }
 
     fn refresh_priority_end(&self) -> Result<(), StorageError> {
-        let (end, _) = self.shared.storage.priority_queue()?;
-        self.shared.priority_end.store(end, Ordering::Release);
-        self.shared.wake();
+        let shared = self.shared();
+        let (end, _) = self.storage.priority_queue()?;
+        shared.priority_end.store(end, Ordering::Release);
+        shared.wake();
         Ok(())
     }
 
@@ -152,8 +206,9 @@ impl Sequencer {
     /// # Errors
     /// When the sequencer has stopped.
     pub async fn seal_now(&self) -> Result<u64, SequencerError> {
-        let mut caught_up = self.shared.caught_up.clone();
-        caught_up.wait_for(|done| *done).await.map_err(|_| self.shared.stopped())?;
+        let shared = self.shared();
+        let mut caught_up = shared.caught_up.clone();
+        caught_up.wait_for(|done| *done).await.map_err(|_| shared.stopped())?;
         self.ask(Command::Seal).await
     }
 
@@ -170,8 +225,9 @@ impl Sequencer {
         command: impl FnOnce(oneshot::Sender<Result<T, SequencerError>>) -> Command,
     ) -> Result<T, SequencerError> {
         let (done, answer) = oneshot::channel();
-        self.shared.send(command(done))?;
-        answer.await.map_err(|_| self.shared.stopped())?
+        let shared = self.shared();
+        shared.send(command(done))?;
+        answer.await.map_err(|_| shared.stopped())?
     }
 
     /// New fee parameters, from the next block on. They begin a new batch.
@@ -179,22 +235,22 @@ impl Sequencer {
     /// # Errors
     /// When the sequencer has stopped.
     pub fn set_fee_params(&self, fees: FeeParams) -> Result<(), SequencerError> {
-        self.shared.send(Command::Fees(fees))
+        self.shared().send(Command::Fees(fees))
     }
 
     /// The store.
     pub fn storage(&self) -> &Storage {
-        &self.shared.storage
+        &self.storage
     }
 
     /// The settings.
     pub fn config(&self) -> &SequencerConfig {
-        &self.shared.config
+        &self.config
     }
 
     /// How it is.
     pub fn status(&self) -> SequencerStatus {
-        let shared = &self.shared;
+        let shared = self.shared();
         SequencerStatus {
             halted: shared.halted.read().clone(),
             backpressure: shared.backpressure.load(Ordering::Relaxed),
@@ -211,22 +267,22 @@ impl Sequencer {
 
     /// Tells of every new head.
     pub fn watch_head(&self) -> watch::Receiver<u64> {
-        self.shared.head.subscribe()
+        self.shared().head.subscribe()
     }
 
     /// New heads with their logs.
     pub fn subscribe_blocks(&self) -> broadcast::Receiver<Arc<BlockEvent>> {
-        self.shared.blocks.subscribe()
+        self.shared().blocks.subscribe()
     }
 
     /// Hashes of transactions that enter the pool.
     pub fn subscribe_pending(&self) -> broadcast::Receiver<B256> {
-        self.shared.pending.subscribe()
+        self.shared().pending.subscribe()
     }
 
     /// Ends the threads and waits for them. Nothing needs it: the start recovers from any end.
     pub fn stop(&self) {
-        self.threads.stop();
+        self.running.write().stop();
     }
 }
 

@@ -33,7 +33,7 @@ pub mod state;
 pub use config::{BatchConfig, BlockTime, MempoolLimits, ProofRun, SequencerConfig};
 pub use error::SequencerError;
 pub use genesis::open_storage;
-pub use handle::{Sequencer, SequencerStatus};
+pub use handle::{Sequencer, SequencerStatus, Snapshot};
 pub use rpc::{
     BridgeInfo, L2Rpc,
     cheats::{Cheats, Rewind},

@@ -5,21 +5,22 @@ use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use alloy_primitives::Bytes;
+use alloy_primitives::{B256, Bytes};
 use cairn_primitives::{FeeParams, Transaction};
+use cairn_rpc::BlockEvent;
 use cairn_stf::{BatchLimits, BlockEnvParams, BlockExecutor, BlockOutput, RecoveredTx};
-use cairn_storage::{BlockRecord, LogEntry, Storage};
+use cairn_storage::{BlockRecord, LogEntry, Storage, TxLog};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, broadcast, watch};
 
 use crate::batcher::{self, MAX_BLOCKS, OpenBatch, QUEUE};
-use crate::builder::Builder;
+use crate::builder::{Builder, Command};
 use crate::clock::Clock;
-use crate::config::SequencerConfig;
+use crate::config::{BlockTime, SequencerConfig};
 use crate::error::SequencerError;
 use crate::mempool::Mempool;
 use crate::shared::{BLOCK_EVENTS, PENDING_EVENTS, Shared};
@@ -30,17 +31,66 @@ const COMMANDS: usize = 1_024;
 
 type Threads = Vec<JoinHandle<()>>;
 
+/// What a sequencer keeps when its store goes back.
+struct Kept {
+    config: SequencerConfig,
+    storage: Storage,
+    log: TxLog,
+    clock: Clock,
+    block_time: BlockTime,
+    fees: FeeParams,
+    blocks: broadcast::Sender<Arc<BlockEvent>>,
+    pending: broadcast::Sender<B256>,
+    head: watch::Sender<u64>,
+}
+
 /// Recovers and starts the threads.
 pub(crate) fn start(
     config: SequencerConfig,
     storage: Storage,
 ) -> Result<(Arc<Shared>, Threads), SequencerError> {
+    let (log, entries) = storage.open_tx_log()?;
+    let kept = Kept {
+        log,
+        clock: Clock::default(),
+        block_time: config.block_time,
+        fees: config.fees,
+        blocks: broadcast::channel(BLOCK_EVENTS).0,
+        pending: broadcast::channel(PENDING_EVENTS).0,
+        head: watch::channel(storage.head_number()).0,
+        config,
+        storage,
+    };
+    launch(kept, entries)
+}
+
+/// Starts the threads again on a store that went back, with the pool and the clock of then. Who subscribed goes on to hear of blocks.
+pub(crate) fn start_again(
+    old: &Shared,
+    clock: Clock,
+    pool: Vec<LogEntry>,
+) -> Result<(Arc<Shared>, Threads), SequencerError> {
+    let kept = Kept {
+        config: old.config.clone(),
+        storage: old.storage.clone(),
+        log: old.log.clone(),
+        clock,
+        block_time: *old.block_time.lock(),
+        fees: *old.fees.read(),
+        blocks: old.blocks.clone(),
+        pending: old.pending.clone(),
+        head: old.head.clone(),
+    };
+    launch(kept, pool)
+}
+
+fn launch(kept: Kept, entries: Vec<LogEntry>) -> Result<(Arc<Shared>, Threads), SequencerError> {
+    let Kept { config, storage, log, clock, block_time, fees, blocks, pending, head: heads } = kept;
     let head = storage
         .head()
         .ok_or_else(|| SequencerError::Refused("the data directory has no genesis".into()))?;
-    let (log, entries) = storage.open_tx_log()?;
+    heads.send_replace(head.header.number);
     let (commands, receiver) = sync_channel(COMMANDS);
-    let fees = config.fees;
     let (caught_up_sender, caught_up) = watch::channel(false);
     let shared = Arc::new(Shared {
         pool: Mutex::new(Mempool::new(config.mempool, fees.base_fee)),
@@ -48,8 +98,8 @@ pub(crate) fn start(
         judging: Semaphore::new(1),
         accounts: HeadAccounts::new(head.header.number),
         codes: Arc::new(CodeCache::default()),
-        clock: Clock::default(),
-        block_time: Mutex::new(config.block_time),
+        clock,
+        block_time: Mutex::new(block_time),
         fees: RwLock::new(fees),
         next_priority: AtomicU64::new(storage.next_priority_id()?),
         priority_end: AtomicU64::new(storage.priority_queue()?.0),
@@ -57,9 +107,9 @@ pub(crate) fn start(
         woken: AtomicBool::new(false),
         backpressure: AtomicBool::new(false),
         l1_seen: Mutex::new(Instant::now()),
-        blocks: broadcast::channel(BLOCK_EVENTS).0,
-        pending: broadcast::channel(PENDING_EVENTS).0,
-        head: watch::channel(head.header.number).0,
+        blocks,
+        pending,
+        head: heads,
         halted: RwLock::new(None),
         stopping: AtomicBool::new(false),
         caught_up,
@@ -67,13 +117,23 @@ pub(crate) fn start(
         storage,
     });
     reload_pool(&shared, entries)?;
-    let backlog = shared.storage.batch_heads().last_sealed_block + 1..=head.header.number;
-    let (sender, batcher) = batcher::queue(shared.clone(), backlog, caught_up_sender)?;
-    let sealing = spawn("batcher", &shared, move || batcher.run())?;
+    let handles = start_threads(&shared, receiver, head.header.number, caught_up_sender)?;
+    Ok((shared, handles))
+}
+
+fn start_threads(
+    shared: &Arc<Shared>,
+    commands: Receiver<Command>,
+    head: u64,
+    caught_up: watch::Sender<bool>,
+) -> Result<Threads, SequencerError> {
+    let backlog = shared.storage.batch_heads().last_sealed_block + 1..=head;
+    let (sender, batcher) = batcher::queue(shared.clone(), backlog, caught_up)?;
+    let sealing = spawn("batcher", shared, move || batcher.run())?;
     let now = Instant::now();
     let builder = Builder {
         shared: shared.clone(),
-        commands: receiver,
+        commands,
         batches: sender,
         open: OpenBatch::new(1),
         slots: HeadSlots::default(),
@@ -81,9 +141,9 @@ pub(crate) fn start(
         last_block_txs: 0,
         last_sweep: now,
     };
-    let building = spawn("builder", &shared, move || builder.run())?;
+    let building = spawn("builder", shared, move || builder.run())?;
     shared.wake();
-    Ok((shared, vec![building, sealing]))
+    Ok(vec![building, sealing])
 }
 
 /// A thread whose panic stops the sequencer, as an error of it would.

@@ -152,6 +152,7 @@ through_redb_error!(
     redb::TableError,
     redb::TransactionError,
     redb::CommitError,
+    redb::SavepointError,
     redb::DatabaseError
 );
 

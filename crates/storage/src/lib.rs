@@ -18,6 +18,7 @@ mod error;
 mod log;
 pub mod model;
 mod recovery;
+mod savepoint;
 mod state_view;
 mod tree;
 
@@ -31,5 +32,6 @@ pub use model::{
     ReceiptRecord, SettlementRecord, StateDiff, TxLocation, TxRecord,
 };
 pub use recovery::RecoveredChain;
+pub use savepoint::Savepoint;
 pub use state_view::StateSnapshot;
 pub use tree::{BatchTree, KEPT_TREES, TreeWrites};

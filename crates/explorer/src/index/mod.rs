@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use alloy_primitives::B256;
+use parking_lot::RwLock;
 use redb::{Database, ReadableDatabase, ReadableTable};
 
 use crate::error::{ExplorerError, Result};
@@ -43,6 +44,17 @@ pub struct Index {
     path: PathBuf,
     next: AtomicU64,
     next_internal: AtomicU64,
+    /// Whoever reads the chain and writes what it read reads this meanwhile: how often the index went back.
+    pub(crate) turn: RwLock<u64>,
+}
+
+/// A state to which an index can go back as long as the process lives.
+pub struct Savepoint(redb::Savepoint);
+
+impl std::fmt::Debug for Savepoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Savepoint").finish_non_exhaustive()
+    }
 }
 
 impl Index {
@@ -107,7 +119,48 @@ impl Index {
             path: path.to_path_buf(),
             next: AtomicU64::new(next),
             next_internal: AtomicU64::new(next_internal),
+            turn: RwLock::default(),
         }))
+    }
+
+    /// Remembers the present state.
+    ///
+    /// # Errors
+    /// A fault of the file.
+    pub fn savepoint(&self) -> Result<Savepoint> {
+        let txn = self.db.begin_write()?;
+        let savepoint = txn.ephemeral_savepoint()?;
+        txn.abort()?;
+        Ok(Savepoint(savepoint))
+    }
+
+    /// Goes back to `to` while `go_back` takes the chain there; nothing is read of the chain meanwhile. Younger savepoints are of no use any more.
+    ///
+    /// # Errors
+    /// A fault of the file, or what `go_back` gives.
+    pub fn rewind<E: From<ExplorerError>>(
+        &self,
+        to: &Savepoint,
+        go_back: impl FnOnce() -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let mut turn = self.turn.write();
+        *turn += 1;
+        self.restore(to)?;
+        go_back()
+    }
+
+    fn restore(&self, to: &Savepoint) -> Result<()> {
+        let mut txn = self.db.begin_write()?;
+        txn.restore_savepoint(&to.0)?;
+        let (next, next_internal) = {
+            let meta = txn.open_table(META)?;
+            let read = |key| Ok::<_, ExplorerError>(read_u64(&meta, key)?.unwrap_or(0));
+            (read(META_NEXT)?, read(META_INTERNAL_NEXT)?)
+        };
+        txn.commit()?;
+        self.next_internal.store(next_internal, Ordering::Release);
+        self.next.store(next, Ordering::Release);
+        Ok(())
     }
 
     /// The file.

@@ -78,7 +78,7 @@ impl L2Rpc {
                 Ok(batch.as_ref().map(BatchView::of).unwrap_or_default())
             }
             None => Ok(BatchView {
-                prev_state_root: views::open_batch_root(self.shared()),
+                prev_state_root: views::open_batch_root(&self.shared()),
                 ..BatchView::default()
             }),
         }
@@ -123,7 +123,8 @@ impl L2Rpc {
             }
             None => false,
         };
-        let pool = self.shared().pool.lock();
+        let shared = self.shared();
+        let pool = shared.pool.lock();
         pool.best().take(MAX_POOL_VIEW).take_while(|tx| fits(tx)).collect()
     }
 
@@ -142,7 +143,7 @@ impl L2Rpc {
             beneficiary: env.beneficiary,
         };
         let record = BlockRecord { hash: B256::ZERO, header, size: 0, ..head };
-        let root = views::open_batch_root(self.shared());
+        let root = views::open_batch_root(&self.shared());
         let batch = BatchView { prev_state_root: root, ..BatchView::default() };
         Ok(views::block(&record, Bloom::ZERO, views::roots(&[], &[]), batch, hashes))
     }
@@ -245,7 +246,8 @@ impl Chain for L2Rpc {
             let batch = self.batch_view(at.block)?;
             return view_of(&tx, &block, at.index.into(), batch).map(Some);
         }
-        let pool = self.shared().pool.lock();
+        let shared = self.shared();
+        let pool = shared.pool.lock();
         Ok(pool.get(&hash).map(|p| views::transaction(&p.tx.tx, p.tx.sender, None)))
     }
 
@@ -254,7 +256,8 @@ impl Chain for L2Rpc {
         if let Some(at) = storage.tx_location(hash).map_err(internal)? {
             return Ok(storage.transaction(at).map_err(internal)?.map(|t| t.raw));
         }
-        let pool = self.shared().pool.lock();
+        let shared = self.shared();
+        let pool = shared.pool.lock();
         Ok(pool.get(&hash).map(|p| p.tx.encode().into()))
     }
 
@@ -318,13 +321,15 @@ impl Chain for L2Rpc {
     }
 
     fn pool_counts(&self) -> Result<(usize, usize)> {
-        let pool = self.shared().pool.lock();
+        let shared = self.shared();
+        let pool = shared.pool.lock();
         let pending = pool.iter().filter(|(_, executable)| *executable).count();
         Ok((pending, pool.len() - pending))
     }
 
     fn pool(&self) -> Result<PoolSnapshot> {
-        let pool = self.shared().pool.lock();
+        let shared = self.shared();
+        let pool = shared.pool.lock();
         let mut snapshot = PoolSnapshot::default();
         let mut sorted: BTreeMap<(Address, u64), _> = BTreeMap::new();
         for (tx, executable) in pool.iter() {

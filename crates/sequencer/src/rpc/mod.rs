@@ -100,8 +100,13 @@ impl L2Rpc {
         &self.sequencer
     }
 
-    fn shared(&self) -> &Shared {
-        &self.sequencer.shared
+    fn shared(&self) -> Arc<Shared> {
+        self.sequencer.shared()
+    }
+
+    /// Forgets what was read of blocks that may be no more: the sequencer went back.
+    pub fn forget(&self) {
+        *self.tokens.lock() = zk::TokenIndex::default();
     }
 }
 

@@ -253,7 +253,8 @@ impl L2Rpc {
     }
 
     fn pooled_details(&self, hash: TxHash) -> Option<TransactionDetails> {
-        let pool = self.shared().pool.lock();
+        let shared = self.shared();
+        let pool = shared.pool.lock();
         let tx = pool.get(&hash)?;
         let waited = u64::try_from(tx.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         Some(TransactionDetails {

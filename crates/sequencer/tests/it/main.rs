@@ -5,4 +5,5 @@ mod blocks;
 mod common;
 mod crash;
 mod restart;
+mod rewind;
 mod rpc;
