@@ -20,10 +20,10 @@ use cairn_settlement::{
 };
 use futures::future::{BoxFuture, FutureExt};
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::runtime::Handle;
 
-use crate::network::Network;
+use crate::{dev_l1, network::Network};
 
 /// Who gives on L1 and takes on L2. Nobody has its key, and it has no code.
 const MINT: Address = address!("ca1200000000000000000000000000000000ca12");
@@ -35,8 +35,6 @@ const TRANSFER_GAS: u64 = 100_000;
 const L1_GAS: u64 = 16_000_000;
 /// Wei per unit of L1 gas: so many times what L1 asks, since its base fee may rise before the request is mined.
 const PRICE_ROOM: u128 = 4;
-/// Longest wait for L1 to mine a request.
-const L1_PATIENCE: Duration = Duration::from_secs(30);
 /// Longest wait for the chain to execute it.
 const L2_PATIENCE: Duration = Duration::from_secs(10);
 /// Pause between two looks.
@@ -145,14 +143,14 @@ impl L1Cheats {
         let has = self.l1.balance(from).await.map_err(failed)?;
         let needs = mint + U256::from(price) * U256::from(L1_GAS);
         if has < needs {
-            self.on_l1("anvil_setBalance", json!([from, needs])).await?;
+            dev_l1::ask(&self.l1, "anvil_setBalance", json!([from, needs])).await?;
         }
-        self.on_l1("anvil_impersonateAccount", json!([from])).await?;
+        dev_l1::ask(&self.l1, "anvil_impersonateAccount", json!([from])).await?;
         let request = json!({
             "from": from, "to": self.bridgehub, "value": mint, "gasPrice": U256::from(price),
             "data": self.call(operation, mint),
         });
-        let sent = self.on_l1("eth_sendTransaction", json!([request])).await?;
+        let sent = dev_l1::ask(&self.l1, "eth_sendTransaction", json!([request])).await?;
         let sent: B256 = serde_json::from_value(sent)
             .map_err(|e| ChainError::Internal(format!("L1's eth_sendTransaction: {e}")))?;
         let receipt = self.mined(sent).await?;
@@ -179,25 +177,8 @@ impl L1Cheats {
         Bridgehub::requestL2TransactionDirectCall { request }.abi_encode().into()
     }
 
-    /// A method of L1's, once: what sends must not be tried again.
-    async fn on_l1(&self, method: &'static str, params: Value) -> Result<Value> {
-        let asked = self.l1.provider().raw_request(method.into(), params);
-        match tokio::time::timeout(L1_PATIENCE, asked).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(e)) => match e.as_error_resp() {
-                Some(said) if said.code == i64::from(cairn_rpc::error::METHOD_NOT_FOUND) => {
-                    let why = format!("the chain's L1 does not offer {method}, which this needs");
-                    Err(ChainError::Unsupported(why))
-                }
-                Some(said) => Err(ChainError::Halted(format!("L1's {method}: {}", said.message))),
-                None => Err(ChainError::Internal(format!("L1's {method}: no answer"))),
-            },
-            Err(_) => Err(ChainError::Internal(format!("L1's {method}: no answer in time"))),
-        }
-    }
-
     async fn mined(&self, hash: B256) -> Result<TransactionReceipt> {
-        let end = Instant::now() + L1_PATIENCE;
+        let end = Instant::now() + dev_l1::PATIENCE;
         loop {
             if let Some(receipt) = self.l1.receipt(hash).await.map_err(failed)? {
                 return Ok(receipt);

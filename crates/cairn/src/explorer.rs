@@ -15,13 +15,13 @@ use crate::{confirmations, keys::DevKeys, network::Network, node::NodeConfig, no
 /// When its file cannot be made.
 pub fn index(
     config: &NodeConfig,
-    chain: &Arc<L2Rpc>,
+    chain: &L2Rpc,
     sequencer: &Sequencer,
 ) -> Result<Option<Arc<Index>>, NodeError> {
     if config.explorer_addr.is_none() {
         return Ok(None);
     }
-    let chain: Arc<dyn Chain> = chain.clone();
+    let chain: Arc<dyn Chain> = Arc::new(chain.clone());
     Ok(Some(open_index(&config.data_dir.join("l2"), chain, sequencer.storage())?))
 }
 

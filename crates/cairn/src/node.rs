@@ -21,38 +21,40 @@ use cairn_rpc::{
 };
 use cairn_sequencer::{BridgeInfo, L2Rpc, Sequencer, SequencerConfig};
 use cairn_settlement::{
-    attester::{AttestError, AttestationPool, Attester},
+    attester::{AttestError, AttestationPool},
     bindings::{Bridgehub, FinalVerifier, Verifier, ZKChain},
     bridge::Bridge,
     deploy::{DeployError, NewChain, create_chain, deploy_ecosystem},
     l1::{L1, L1Error, L1Wallet, Send},
-    sender::{SettlementError, Settler},
+    sender::SettlementError,
     verifier::{Attesters, ProofKey, VerifierKind, Verifiers, deploy_verifiers},
-    watcher::{WatchError, Watcher},
+    watcher::WatchError,
 };
 use cairn_storage::Storage;
 use serde_json::json;
 use thiserror::Error;
 
 use crate::{
-    attester::{Desk, re_execute},
+    attester::Desk,
     base_token::{BaseTokenError, Choice, prepare, spare},
     cheats::L1Cheats,
     cli::{DEFAULT_CHAIN_ID, DEFAULT_L1_CHAIN_ID, UpArgs},
     confirmations,
+    crew::{Crew, Shift},
     demo_accounts::{Paymasters, deploy_paymasters},
-    explorer, fees, finality,
+    explorer, fees,
     genesis::{self, PredeployError},
     guest,
     keys::{DevKeys, MNEMONIC},
     l2_client::{ClientError, L2Client},
     network::{Da, Network, NetworkError},
     proof_run::proof_run,
-    prover_role::{self, ProverError},
+    prover_role::ProverError,
+    rewind::Rewinder,
     roles::{interrupted, l1_config},
-    source::{LocalAttestation, NodeAttestations, NodeBatches, NodePriority},
-    supervisor::{Health, RoleError, Roles},
-    verifier, witnesses,
+    source::NodeAttestations,
+    supervisor::Health,
+    verifier,
 };
 
 /// What the operator's account gets on L1 for its fees in development.
@@ -64,7 +66,7 @@ const RICH_DEPOSIT: u128 = 1_000_000_000_000_000_000_000;
 /// L1 gas price that fee estimates assume, in wei.
 const L1_GAS_PRICE: u64 = 1_000_000_000;
 /// Pause between two looks at an L1 in development, and of the attester at the node.
-const POLL: Duration = Duration::from_millis(100);
+pub const POLL: Duration = Duration::from_millis(100);
 /// The same of other L1s, whose providers count requests.
 const REMOTE_POLL: Duration = Duration::from_secs(2);
 /// Longest that blocks are built without a look at L1's queue. L1 gives each operation three days.
@@ -284,7 +286,7 @@ pub struct Node {
     sequencer: Sequencer,
     rpc: RpcHandle,
     explorer: Option<Explorer>,
-    roles: Roles,
+    crew: Arc<Shift>,
 }
 
 impl Node {
@@ -314,11 +316,18 @@ impl Node {
         let pool = attestation_pool(&keys, &network, &storage);
         let chain_id = network.config.chain_id;
         let desk = pool.as_ref().map(|p| Desk::new(storage.clone(), p.clone(), chain_id));
-        let roles = Roles::default();
-        let page = HealthPage { roles: roles.health().clone(), sequencer: sequencer.clone() };
-        let (rpc, explorer) = serve(&config, &keys, &network, page, &l1, desk).await?;
-        let mut node = Self { network, keys, l1_url, embedded_l1, sequencer, rpc, explorer, roles };
-        node.start_roles(&config, l1, storage, pool);
+        let crew = Crew {
+            config: config.clone(),
+            network: network.clone(),
+            keys: keys.clone(),
+            l1: l1.clone(),
+            sequencer: sequencer.clone(),
+            pool,
+        };
+        let crew = Arc::new(Shift::new(crew));
+        let (rpc, explorer) = serve(&config, &keys, &network, &crew, &l1, desk).await?;
+        let node = Self { network, keys, l1_url, embedded_l1, sequencer, rpc, explorer, crew };
+        node.crew.start().await;
         if config.fund_accounts {
             node.fund_accounts().await?;
             node.deploy_paymasters().await;
@@ -388,7 +397,7 @@ impl Node {
     /// # Errors
     /// [`NodeError::Stopped`] with their words.
     pub fn check(&self) -> Result<(), NodeError> {
-        health(self.roles.health(), &self.sequencer).map_err(NodeError::Stopped)
+        health(self.crew.health(), &self.sequencer).map_err(NodeError::Stopped)
     }
 
     /// Stops everything in order.
@@ -399,83 +408,13 @@ impl Node {
         let outcome = self.check();
         self.rpc.stop();
         self.explorer = None;
-        self.roles.stop().await;
+        self.crew.stop().await;
         let sequencer = self.sequencer.clone();
         let _ = tokio::task::spawn_blocking(move || sequencer.stop()).await;
         if let Some((_, server)) = &self.embedded_l1 {
             server.stop();
         }
         outcome
-    }
-
-    fn start_roles(
-        &mut self,
-        config: &NodeConfig,
-        l1: L1,
-        storage: Storage,
-        pool: Option<Arc<AttestationPool>>,
-    ) {
-        self.start_watchers(config, &l1);
-        let verifiers = self.network.chain.verifiers;
-        if let (Some(pool), Some(contract)) = (pool.clone(), verifiers.attesters) {
-            let (storage, l1_chain_id) = (storage.clone(), l1.chain_id());
-            let signer = self.keys.attester.clone();
-            self.roles.start("the attester", move |stop| {
-                let first = storage.batch_heads().proven + 1;
-                let local = LocalAttestation { storage: storage.clone(), pool: pool.clone() };
-                let signer = signer.clone();
-                let attester =
-                    Attester::new(local, signer, l1_chain_id, contract, re_execute(), POLL);
-                async move { attester.run(first, stop).await.map_err(NodeError::from) }
-            });
-        }
-        if verifiers.kind.needs_proof() {
-            let (storage, data_dir) = (storage.clone(), config.data_dir.clone());
-            let range = finality::max_range(verifiers.kind);
-            self.roles.start("the prover", move |stop| {
-                let run = prover_role::run(storage.clone(), data_dir.clone(), range, stop);
-                async move { run.await.map_err(NodeError::from) }
-            });
-        }
-        if !config.keep_witnesses {
-            let storage = storage.clone();
-            self.roles.start("the store's upkeep", move |stop| {
-                let run = witnesses::run(storage.clone(), stop);
-                async move { run.await.map_err(NodeError::from) }
-            });
-        }
-        let chain = self.network.chain.address;
-        let operator = self.keys.operator.clone();
-        let poll = poll(config, &l1);
-        let proofs = finality::proofs(verifiers, storage.clone(), &config.data_dir, pool);
-        let batches = Arc::new(NodeBatches(storage));
-        self.roles.start("settlement", move |stop| {
-            let wallet = L1Wallet::new(l1.clone(), operator.clone()).sole();
-            let settler = Settler::new(wallet, chain, batches.clone(), proofs.clone(), poll);
-            async move { settler.run(stop).await.map_err(NodeError::from) }
-        });
-    }
-
-    /// What comes from L1: priority operations and fee parameters.
-    fn start_watchers(&mut self, config: &NodeConfig, l1: &L1) {
-        let (l1, sequencer) = (l1.clone(), self.sequencer.clone());
-        let (chain, created_at) = (self.network.chain.address, self.network.chain.created_at);
-        let (confirmations, poll) = (confirmations_of(config, &l1), poll(config, &l1));
-        let followed = fees::Followed {
-            l1: l1.clone(),
-            chain: self.network.chain.clone(),
-            confirmations,
-            sequencer: sequencer.clone(),
-        };
-        self.roles.start("the look at L1's fee parameters", move |stop| {
-            let run = fees::follow(followed.clone(), stop);
-            async move { run.await.map_err(NodeError::from) }
-        });
-        self.roles.start("the L1 watcher", move |stop| {
-            let sink = NodePriority { sequencer: sequencer.clone(), created_at };
-            let watcher = Watcher::new(l1.clone(), chain, sink, confirmations, poll);
-            async move { watcher.run(stop).await.map_err(NodeError::from) }
-        });
     }
 
     /// The development network's paymasters. It is of use without them too.
@@ -512,22 +451,6 @@ impl Node {
     }
 }
 
-impl RoleError for NodeError {
-    /// What a proof, a witness or an attestation says of a batch does not change by asking again; all else may be L1's, a disk's or an admin's matter and pass.
-    fn needs_a_person(&self) -> bool {
-        matches!(
-            self,
-            Self::Settlement(SettlementError::ProofRefused { .. })
-                | Self::Attest(AttestError::Invalid { .. } | AttestError::Mismatch { .. })
-                | Self::Prover(
-                    ProverError::Unprovable { .. }
-                        | ProverError::Invalid { .. }
-                        | ProverError::OtherBatch(_)
-                )
-        )
-    }
-}
-
 /// Fails when a role is down or the sequencer has stopped.
 fn health(roles: &Health, sequencer: &Sequencer) -> Result<(), String> {
     let status = sequencer.status();
@@ -559,16 +482,17 @@ impl RestHandler for HealthPage {
 }
 
 /// L1 blocks above what is taken from there.
-fn confirmations_of(config: &NodeConfig, l1: &L1) -> u64 {
+pub fn confirmations_of(config: &NodeConfig, l1: &L1) -> u64 {
     confirmations::depth(config.confirmations, config.l1_url.is_some(), l1.chain_id())
 }
 
 /// Whether everything here is for development only: L1 is.
-fn is_development(config: &NodeConfig, l1: &L1) -> bool {
+pub fn is_development(config: &NodeConfig, l1: &L1) -> bool {
     confirmations::is_development(config.l1_url.is_some(), l1.chain_id())
 }
 
-fn poll(config: &NodeConfig, l1: &L1) -> Duration {
+/// Pause between two looks at L1.
+pub fn poll(config: &NodeConfig, l1: &L1) -> Duration {
     if is_development(config, l1) { POLL } else { REMOTE_POLL }
 }
 
@@ -811,12 +735,13 @@ async fn serve(
     config: &NodeConfig,
     keys: &DevKeys,
     network: &Network,
-    health: HealthPage,
+    crew: &Arc<Shift>,
     l1: &L1,
     desk: Option<Desk>,
 ) -> Result<(RpcHandle, Option<Explorer>), NodeError> {
     let e = &network.ecosystem;
-    let sequencer = health.sequencer.clone();
+    let sequencer = crew.sequencer().clone();
+    let health = HealthPage { roles: crew.health().clone(), sequencer: sequencer.clone() };
     let bridge = BridgeInfo {
         l1_chain_id: e.l1_chain_id,
         bridgehub: e.bridgehub,
@@ -839,13 +764,18 @@ async fn serve(
         l1_gas_price: L1_GAS_PRICE,
     };
     let mut chain = L2Rpc::new(sequencer.clone(), bridge);
-    // What they do costs ether on L1, and would cost the base token where that is another.
-    if is_development(config, l1) && network.base_token.is_eth() {
-        chain = chain.clone().with_cheats(Arc::new(L1Cheats::new(chain, l1.clone(), network)));
+    let index = explorer::index(config, &chain, &sequencer)?;
+    if is_development(config, l1) {
+        let rewinder = Rewinder::new(chain.clone(), l1.clone(), crew.clone(), index.clone());
+        chain = chain.with_rewind(Arc::new(rewinder));
+        // What they do costs ether on L1, and would cost the base token where that is another.
+        if network.base_token.is_eth() {
+            let cheats = L1Cheats::new(chain.clone(), l1.clone(), network);
+            chain = chain.with_cheats(Arc::new(cheats));
+        }
     }
     let chain = Arc::new(chain);
     let accounts = DevAccounts::from_signers(keys.rich.clone());
-    let index = explorer::index(config, &chain, &sequencer)?;
     let mut server =
         RpcServer::new(chain.clone()).with_zk(chain.clone()).with_rest(Arc::new(health));
     // A clock that anybody may move ahead of L1's would end settlement.

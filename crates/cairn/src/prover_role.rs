@@ -31,6 +31,7 @@ use cairn_prover::{
     work::{Job, Progress, WorkError, write_whole},
 };
 use cairn_storage::{FinalProofRecord, ProvingRecord, Storage, StorageError};
+use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
@@ -128,6 +129,7 @@ pub async fn run(
     storage: Storage,
     data_dir: PathBuf,
     max_range: usize,
+    bench: Arc<Bench>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), ProverError> {
     let stopping = Arc::new(AtomicBool::new(false));
@@ -137,7 +139,10 @@ pub async fn run(
     std::thread::Builder::new()
         .name("prover".to_owned())
         .spawn(move || {
-            let _ = done.send(prove_all(storage, data_dir, max_range, flag));
+            let _one = bench.taken.lock();
+            let cleared = bench.clear(&data_dir);
+            let proven = cleared.and_then(|()| prove_all(storage, data_dir, max_range, flag));
+            let _ = done.send(proven);
         })
         .map_err(|e| ProverError::Threads(e.to_string()))?;
     tokio::pin!(ended);
@@ -150,6 +155,50 @@ pub async fn run(
         Ok(result) => result.unwrap_or_else(died),
         Err(_) => Ok(()),
     }
+}
+
+/// Where the prover works: one at a time, although a step under way is not waited for when the prover is told to stop.
+#[derive(Debug, Default)]
+pub struct Bench {
+    taken: Mutex<()>,
+    /// Last batch whose proofs may stay.
+    last: Mutex<Option<u64>>,
+}
+
+impl Bench {
+    /// Proofs of batches after `last` are of batches that are no more: the next prover removes them before it begins.
+    pub fn forget_beyond(&self, last: u64) {
+        let mut kept = self.last.lock();
+        *kept = Some(kept.map_or(last, |earlier| earlier.min(last)));
+    }
+
+    fn clear(&self, data_dir: &Path) -> Result<(), ProverError> {
+        let Some(last) = self.last.lock().take() else { return Ok(()) };
+        let dir = data_dir.join("prover");
+        let entries = match fs::read_dir(&dir) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(|e| io_error(&dir, e))?,
+        };
+        for entry in entries {
+            let path = entry.map_err(|e| io_error(&dir, e))?.path();
+            if last_batch(&path).is_none_or(|number| number <= last) {
+                continue;
+            }
+            if path.is_dir() {
+                remove_dir(&path)?;
+            } else {
+                remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Number of the last batch that a file or folder of the prover's is of.
+fn last_batch(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    let name = name.split_once('.').map_or(name, |(stem, _)| stem);
+    name.rsplit('-').next()?.parse().ok()
 }
 
 fn prove_all(
@@ -529,6 +578,34 @@ mod tests {
 
     use super::*;
     use crate::genesis;
+
+    #[test]
+    fn proofs_of_batches_that_are_no_more_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let prover = dir.path().join("prover");
+        let bench = Bench::default();
+        bench.forget_beyond(0);
+        bench.clear(dir.path()).unwrap();
+        fs::create_dir_all(prover.join("batch-11.joining")).unwrap();
+        fs::create_dir_all(prover.join("batch-11")).unwrap();
+        let keep = ["batch-9.shards", "batch-10.joined", "final-9-10.proof", "other"];
+        for name in
+            keep.iter().chain(&["batch-11.shards", "final-10-12.proof", "final-11-11.proof"])
+        {
+            fs::write(prover.join(name), "x").unwrap();
+        }
+        bench.clear(dir.path()).unwrap();
+        assert_eq!(fs::read_dir(&prover).unwrap().count(), 9, "nothing was to be forgotten");
+        bench.forget_beyond(10);
+        bench.forget_beyond(12);
+        bench.clear(dir.path()).unwrap();
+        let names = fs::read_dir(&prover).unwrap().map(|e| e.unwrap().file_name());
+        let mut left: Vec<_> = names.map(|n| n.into_string().unwrap()).collect();
+        left.sort();
+        let mut kept = keep.map(str::to_owned);
+        kept.sort();
+        assert_eq!(left, kept);
+    }
 
     /// Does one task after the other until there is nothing to do; the ranges of final proofs.
     fn ranges(

@@ -76,9 +76,9 @@ impl Default for Roles {
 }
 
 impl Roles {
-    /// Which roles are down.
-    pub fn health(&self) -> &Health {
-        &self.health
+    /// None yet; what is down is told to `health`.
+    pub fn of(health: Health) -> Self {
+        Self { health, ..Self::default() }
     }
 
     /// Starts a role. `run` is called anew for each start, and its future ends when it is told to stop.
@@ -211,9 +211,9 @@ mod tests {
             _ => None,
         });
         roles.start("the role", role);
-        until(|| roles.health().check().is_err()).await;
+        until(|| roles.health.check().is_err()).await;
         until(|| starts.load(Ordering::SeqCst) == 4).await;
-        until(|| roles.health().check().is_ok()).await;
+        until(|| roles.health.check().is_ok()).await;
         roles.stop().await;
         assert_eq!(starts.load(Ordering::SeqCst), 4);
     }
@@ -222,10 +222,10 @@ mod tests {
     async fn a_role_that_needs_a_person_stays_down() {
         let (starts, mut roles) = (Arc::new(AtomicU32::new(0)), roles());
         roles.start("the role", counted(&starts, |_| Some(Fault { lasting: true })));
-        until(|| roles.health().check().is_err()).await;
+        until(|| roles.health.check().is_err()).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
         roles.stop().await;
         assert_eq!(starts.load(Ordering::SeqCst), 1);
-        assert_eq!(roles.health().check().unwrap_err(), "the role stopped: a fault");
+        assert_eq!(roles.health.check().unwrap_err(), "the role stopped: a fault");
     }
 }

@@ -11,6 +11,7 @@ mod kill;
 mod prove;
 mod recover;
 mod refusal;
+mod rewind;
 mod shared;
 mod starts;
 mod taken_back;
