@@ -1,10 +1,14 @@
 //! SIGKILL at every step of settlement, and while transactions come in: nothing acknowledged is lost, and every batch ends final.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, U256, hex};
+use alloy_sol_types::SolCall;
 use cairn_settlement::{bindings::ZKChain, l1::L1};
 use serde_json::json;
 
-use crate::world::{Up, ask, cairn, free_port, pay, start_l1, until};
+use crate::{
+    load::{Load, all_included, finalized, quantity},
+    world::{Up, ask, cairn, free_port, pay, start_l1, start_l1_with, until},
+};
 
 /// Batches (committed, proven, executed) as L1 counts them.
 pub async fn counters(l1: &L1, chain: Address) -> [u64; 3] {
@@ -14,6 +18,19 @@ pub async fn counters(l1: &L1, chain: Address) -> [u64; 3] {
         n(l1.call(chain, ZKChain::getTotalBatchesVerifiedCall {}).await.unwrap()),
         n(l1.call(chain, ZKChain::getTotalBatchesExecutedCall {}).await.unwrap()),
     ]
+}
+
+/// Each batch up to this one knows its three transactions on L1, also those that were sent right before a kill.
+pub async fn assert_three_transactions(l2: &L1, l1: &L1, last: u64) {
+    for batch in 1..=last {
+        let details = ask(l2, "zks_getL1BatchDetails", json!([batch])).await;
+        for field in ["commitTxHash", "proveTxHash", "executeTxHash"] {
+            let hash: B256 =
+                details[field].as_str().unwrap_or_default().parse().unwrap_or_default();
+            let receipt = ask(l1, "eth_getTransactionReceipt", json!([hash])).await;
+            assert_eq!(receipt["status"], "0x1", "batch {batch}: {field} {details}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,30 +59,14 @@ async fn settlement_goes_on_after_a_kill_at_each_step() {
     let l2 = up.l2().await;
     let last = pay(&up.wallet(0).await, friend, 1).await;
     let block = ask(&l2, "eth_getTransactionReceipt", json!([last])).await["blockNumber"].clone();
-    let number = |v: &serde_json::Value| {
-        u64::from_str_radix(v.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
-    };
-    until("finality", || async {
-        let finalized = ask(&l2, "eth_getBlockByNumber", json!(["finalized", false])).await;
-        (finalized.is_object() && number(&finalized["number"]) >= number(&block)).then_some(())
-    })
-    .await;
+    finalized(&l2, quantity(&block).unwrap()).await;
     let [committed, proven, executed] = counters(&l1, chain).await;
     // Payments of several rounds may share a batch, but not all of them.
     assert!(
         committed >= 3 && proven == committed && executed == committed,
         "{committed} committed, {proven} proven, {executed} executed"
     );
-    // Each batch knows its three transactions, also those that were sent right before a kill.
-    for batch in 1..=executed {
-        let details = ask(&l2, "zks_getL1BatchDetails", json!([batch])).await;
-        for field in ["commitTxHash", "proveTxHash", "executeTxHash"] {
-            let hash: B256 =
-                details[field].as_str().unwrap_or_default().parse().unwrap_or_default();
-            let receipt = ask(&l1, "eth_getTransactionReceipt", json!([hash])).await;
-            assert_eq!(receipt["status"], "0x1", "batch {batch}: {field} {details}");
-        }
-    }
+    assert_three_transactions(&l2, &l1, executed).await;
     up.process.kill();
     // Dropped at a start after the batch was final.
     let out = dir.path().join("witness");
@@ -74,6 +75,64 @@ async fn settlement_goes_on_after_a_kill_at_each_step() {
     let refused = witness.output().unwrap();
     let errors = String::from_utf8_lossy(&refused.stderr);
     assert!(!refused.status.success() && errors.contains("dropped"), "{errors}");
+}
+
+/// An L1 with a block a second: the node is killed while its transaction waits there, and while payments come in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_while_a_settlement_transaction_waits_in_l1s_pool_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (l1_dir, port) = (dir.path().join("l1"), free_port());
+    let (mut l1_process, l1) = start_l1(&l1_dir, port).await;
+    let data = dir.path().join("node");
+    let mut up = Up::start(&data, Some(l1.url()));
+    let chain = up.address("/chain/address");
+    // Its contracts are there: from now on blocks take their time.
+    up.process.kill();
+    l1_process.kill();
+    let _l1_process = start_l1_with(&l1_dir, port, &["--block-time", "1"]).await;
+    up = Up::start(&data, Some(l1.url()));
+    let friend = Address::repeat_byte(0x56);
+    let (mut payments, mut sent) = (Vec::new(), Vec::new());
+    for selector in [
+        ZKChain::commitBatchesCall::SELECTOR,
+        ZKChain::proveBatchesCall::SELECTOR,
+        ZKChain::executeBatchesCall::SELECTOR,
+    ] {
+        let load = Load::start(&up, &[0, 1], friend).await;
+        load.more(5).await;
+        sent.push(waiting(&l1, selector).await);
+        up.process.kill();
+        payments.extend(load.stop().await);
+        up = Up::start(&data, Some(l1.url()));
+        all_included(&up.l2().await, &payments).await;
+    }
+    let l2 = up.l2().await;
+    let last = all_included(&l2, &payments).await;
+    finalized(&l2, last).await;
+    // What was on its way when its answer could be known is one that was being accepted at a kill.
+    let paid = l2.balance(friend).await.unwrap();
+    assert!(paid >= U256::from(payments.len()) && paid <= U256::from(payments.len() + 6), "{paid}");
+    let executed = counters(&l1, chain).await[2];
+    assert_three_transactions(&l2, &l1, executed).await;
+    // Mined, or replaced by the next run's with the same nonce.
+    for (sender, nonce) in sent {
+        let count = ask(&l1, "eth_getTransactionCount", json!([sender, "latest"])).await;
+        assert!(quantity(&count).unwrap() > nonce, "{nonce} still waits");
+    }
+}
+
+/// Waits until a transaction that calls this function is in L1's pool; gives its sender and nonce.
+async fn waiting(l1: &L1, selector: [u8; 4]) -> (String, u64) {
+    let selector = format!("0x{}", hex::encode(selector));
+    until("a transaction in L1's pool", || async {
+        let pool = ask(l1, "txpool_content", json!([])).await;
+        let mut all = pool["pending"].as_object()?.values().filter_map(|of| of.as_object());
+        let found = all.find_map(|of| {
+            of.values().find(|tx| tx["input"].as_str().is_some_and(|i| i.starts_with(&selector)))
+        })?;
+        Some((found["from"].as_str()?.to_owned(), quantity(&found["nonce"])?))
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,8 @@ mod demo;
 mod doctor;
 mod explorer;
 mod kill;
+mod l1_gone;
+mod load;
 mod prove;
 mod recover;
 mod refusal;
