@@ -3,27 +3,13 @@
 use std::time::Duration;
 
 use alloy_primitives::{Address, U256};
-use alloy_signer_local::PrivateKeySigner;
-use cairn_settlement::{
-    bridge::Bridge,
-    l1::{L1, L1Wallet},
-};
 
 use crate::{
     kill::{assert_three_transactions, counters},
     load::{Load, all_included, finalized},
+    recover::deposit,
     world::{Up, free_port, start_l1, until},
 };
-
-/// A deposit of so many wei.
-async fn deposit(up: &Up, l1: &L1, to: Address, wei: u64) {
-    let key: PrivateKeySigner = up.text("/accounts/3/key").parse().unwrap();
-    let wallet = L1Wallet::new(l1.clone(), key);
-    let ecosystem = serde_json::from_value(up.ready["contracts"].clone()).unwrap();
-    let chain_id = up.ready["l2"]["chain_id"].as_u64().unwrap();
-    let bridge = Bridge::new(&wallet, &ecosystem, chain_id, up.address("/chain/address"));
-    bridge.deposit_eth(to, U256::from(wei)).await.unwrap();
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_goes_on_by_itself_after_its_l1_was_killed_under_load() {
@@ -39,7 +25,7 @@ async fn a_node_goes_on_by_itself_after_its_l1_was_killed_under_load() {
     for outage in [Duration::from_millis(200), Duration::from_secs(4)] {
         let before = counters(&l1, chain).await;
         // Nobody has taken it from L1 when that is killed, or hardly.
-        deposit(&up, &l1, depositor, 777).await;
+        deposit(&up, depositor).await;
         deposited += 777;
         until("a further commit", || async {
             (counters(&l1, chain).await[0] > before[0]).then_some(())

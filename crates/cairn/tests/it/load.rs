@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use crate::world::{Up, ask, until};
 
 /// Between two payments of an account: load, and not a flood.
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Accounts that pay a friend 1 wei again and again, until they are told to stop or the node is gone.
 pub struct Load {
