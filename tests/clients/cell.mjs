@@ -4,7 +4,12 @@ import { readFileSync } from "node:fs";
 export const network = JSON.parse(process.env.CAIRN_NETWORK);
 export const L1 = network.l1.http;
 export const L2 = network.l2.http;
-export const WS = network.l2.ws;
+// An L1 that was started for this run alone; null when the run is on the rollup.
+export const onL1 = process.env.CAIRN_L1 ? JSON.parse(process.env.CAIRN_L1) : null;
+// The chain that this run is on.
+export const RPC = onL1?.http ?? L2;
+export const WS = onL1?.ws ?? network.l2.ws;
+export const CHAIN_ID = onL1 ? network.l1.chain_id : network.l2.chain_id;
 export const account = (i) => network.accounts[i];
 // The account that signs. Scripts that run at the same time are given different ones, so that no two wait for one nonce.
 export const own = account(Number(process.env.CAIRN_ACCOUNT ?? 0));
@@ -24,7 +29,9 @@ export function assert(holds, what) {
   if (!holds) throw new Error(`not true: ${what}`);
 }
 
+// Cells of one client; `on` says which L1 they ran on and is absent for the rollup.
 export function matrix(client, version) {
+  const on = onL1?.name;
   let failed = 0;
   return {
     async cell(flow, run) {
@@ -35,11 +42,11 @@ export function matrix(client, version) {
           timer = setTimeout(() => reject(new Error(`no end after ${limit} ms`)), limit);
         });
         await Promise.race([run(), late]);
-        console.log(JSON.stringify({ client, version, flow, ok: true }));
+        console.log(JSON.stringify({ client, version, on, flow, ok: true }));
       } catch (e) {
         failed += 1;
         const error = String(e?.stack ?? e).slice(0, 2000);
-        console.log(JSON.stringify({ client, version, flow, ok: false, error }));
+        console.log(JSON.stringify({ client, version, on, flow, ok: false, error }));
       } finally {
         clearTimeout(timer);
       }
@@ -48,6 +55,18 @@ export function matrix(client, version) {
       process.exit(failed === 0 ? 0 : 1);
     },
   };
+}
+
+// Fails unless `run` does; gives the error.
+export async function rejected(run, what) {
+  let error;
+  try {
+    await run();
+  } catch (e) {
+    error = e;
+  }
+  assert(error, `${what} is refused`);
+  return error;
 }
 
 export const sleep = (ms) => new Promise((r) => setTimeout(r, ms));

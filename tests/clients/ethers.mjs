@@ -1,17 +1,17 @@
-// ethers v6 against the rollup.
-import { ContractFactory, JsonRpcProvider, NonceManager, Wallet, WebSocketProvider, parseEther } from "ethers";
-import { L2, WS, assert, matrix, own, sleep, token, versionOf } from "./cell.mjs";
+// ethers v6 against the rollup, and against L1s.
+import { Contract, ContractFactory, JsonRpcProvider, NonceManager, Wallet, WebSocketProvider, parseEther } from "ethers";
+import { CHAIN_ID, RPC, WS, assert, matrix, onL1, own, rejected, sleep, token, until, versionOf } from "./cell.mjs";
 
 const { cell, end } = matrix("ethers", versionOf("ethers"));
 // The provider's cache of 250 ms gives stale nonces on quick blocks.
-const provider = new JsonRpcProvider(L2, undefined, { cacheTimeout: -1 });
+const provider = new JsonRpcProvider(RPC, undefined, { cacheTimeout: -1 });
 const wallet = new NonceManager(new Wallet(own.key, provider));
 const friend = Wallet.createRandom().address;
 let contract;
 
 await cell("chain id and block", async () => {
   const { chainId } = await provider.getNetwork();
-  assert(chainId > 0n, "a chain id");
+  assert(chainId === BigInt(CHAIN_ID), "the chain id");
   const block = await provider.getBlock("latest", true);
   assert(block.hash.length === 66, "a block hash");
 });
@@ -39,13 +39,16 @@ await cell("contract calls and events", async () => {
 });
 
 await cell("revert reasons", async () => {
-  try {
-    await contract.transfer.staticCall(friend, 10n ** 30n);
-  } catch (e) {
-    assert(e.code === "CALL_EXCEPTION" && e.revert?.name === "ERC20InsufficientBalance", `decoded: ${e}`);
-    return;
-  }
-  throw new Error("it did not revert");
+  const e = await rejected(() => contract.transfer.staticCall(friend, 10n ** 30n), "a call");
+  assert(e.code === "CALL_EXCEPTION" && e.revert?.name === "ERC20InsufficientBalance", `decoded: ${e}`);
+  const estimate = await rejected(() => contract.transfer.estimateGas(friend, 10n ** 30n), "an estimate");
+  assert(estimate.code === "CALL_EXCEPTION" && estimate.data?.startsWith("0xe450d38c"), `the error's data: ${estimate}`);
+});
+
+await cell("a transaction that fails", async () => {
+  const tx = await contract.transfer(friend, 10n ** 30n, { gasLimit: 100_000n });
+  const e = await rejected(() => tx.wait(), "it");
+  assert(e.code === "CALL_EXCEPTION" && e.receipt?.status === 0 && e.receipt.logs.length === 0, `failed: ${e}`);
 });
 
 await cell("filters", async () => {
@@ -69,15 +72,64 @@ await cell("websocket subscriptions", async () => {
   }
 });
 
+await cell("websocket: events of a contract", async () => {
+  const ws = new WebSocketProvider(WS);
+  try {
+    const live = new Contract(await contract.getAddress(), token.abi, ws);
+    let seen;
+    await live.on("Transfer", (from, to, value) => {
+      if (to === friend) seen = value;
+    });
+    // The subscription may begin after a transfer is mined: one a look until an event arrives.
+    await until(async () => {
+      await (await contract.transfer(friend, 3n)).wait();
+      return seen;
+    }, "the event", 30);
+    assert(seen === 3n, "its value");
+  } finally {
+    await ws.destroy();
+  }
+});
+
+await cell("EIP-7702: an account takes a contract's code, and gives it back", async () => {
+  const authority = Wallet.createRandom().connect(provider);
+  const target = await contract.getAddress();
+  const delegate = async (address, nonce) => {
+    const authorization = await authority.authorize({ address, nonce, chainId: CHAIN_ID });
+    const tx = await wallet.sendTransaction({ type: 4, to: friend, authorizationList: [authorization], gasLimit: 200_000n });
+    assert((await tx.wait()).type === 4, "the receipt's type");
+  };
+  await delegate(target, 0);
+  assert((await provider.getCode(authority.address)) === `0xef0100${target.slice(2).toLowerCase()}`, "the designator");
+  const asToken = new Contract(authority.address, token.abi, provider);
+  assert((await asToken.totalSupply()) === 0n, "its own storage, with the contract's code");
+  await delegate(`0x${"00".repeat(20)}`, 1);
+  assert((await provider.getCode(authority.address)) === "0x", "no code again");
+  assert((await provider.getTransactionCount(authority.address)) === 2, "a nonce each");
+});
+
+await cell("safe and finalized", async () => {
+  const { blockNumber } = await (await wallet.sendTransaction({ to: friend, value: 1n })).wait();
+  const number = async (tag) => (await provider.getBlock(tag)).number;
+  const [finalized, safe, latest] = [await number("finalized"), await number("safe"), await number("latest")];
+  assert(finalized <= safe && safe <= latest, `${finalized}, ${safe}, ${latest}`);
+  // On both L1s an epoch has one block; what is an epoch old is safe, and what is two epochs old is final.
+  if (onL1) {
+    assert(finalized < blockNumber, "not at once");
+    await provider.send("anvil_mine", ["0x1"]);
+    assert((await number("safe")) >= blockNumber && (await number("finalized")) < blockNumber, "safe first");
+    await provider.send("anvil_mine", ["0x1"]);
+    assert((await number("finalized")) >= blockNumber, "then final");
+  }
+  await until(async () => (await number("finalized")) >= blockNumber, "finality");
+});
+
 await cell("typed errors", async () => {
   const poor = Wallet.createRandom().connect(provider);
-  try {
-    await poor.sendTransaction({ to: friend, value: 1n, gasLimit: 21000n });
-  } catch (e) {
-    assert(e.code === "INSUFFICIENT_FUNDS", `insufficient funds, not ${e.code}`);
-    return;
-  }
-  throw new Error("it was accepted");
+  const e = await rejected(() => poor.sendTransaction({ to: friend, value: 1n, gasLimit: 21000n }), "it");
+  assert(e.code === "INSUFFICIENT_FUNDS", `insufficient funds, not ${e.code}`);
+  const low = await rejected(() => new Wallet(own.key, provider).sendTransaction({ to: friend, nonce: 0 }), "an old nonce");
+  assert(low.code === "NONCE_EXPIRED", `nonce expired, not ${low.code}`);
 });
 
 end();

@@ -1,14 +1,20 @@
-// Foundry's cast and forge against the rollup.
+// Foundry's cast and forge against the rollup, and against L1s.
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync, writeFileSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { L2, assert, matrix, network, own, versionOf } from "./cell.mjs";
+import { CHAIN_ID, RPC, assert, matrix, onL1, own, rejected, versionOf } from "./cell.mjs";
 
 const { cell, end } = matrix("foundry", versionOf("@foundry-rs/cast"));
 const here = dirname(fileURLToPath(import.meta.url));
-const bin = (name) => join(here, "node_modules/.bin", name);
+const packages = join(here, "node_modules/@foundry-rs");
+// The binary itself: npm's wrapper in `.bin` ends with success whatever the program ended with.
+function bin(name) {
+  const path = readdirSync(packages).map((p) => join(packages, p, "bin", name)).find((p) => p.includes(`${name}-`) && existsSync(p));
+  assert(path, `npm has installed ${name} for this platform`);
+  return path;
+}
 const key = own.key;
 const friend = "0x00000000000000000000000000000000f0a3d7e5";
 const work = mkdtempSync(join(tmpdir(), "cairn-foundry-"));
@@ -66,61 +72,90 @@ contract CounterTest {
         vm.expectRevert(bytes("refused"));
         live.refuse();
     }
-    function testForkKnowsTheChain() public view { require(block.chainid == ${network.l2.chain_id}, "chain id"); }
+    function testForkKnowsTheChain() public view { require(block.chainid == ${CHAIN_ID}, "chain id"); }
 }
 `);
 const solc = ["--offline", "--use", join(contracts, "forge-solc.cjs")];
 let counter;
 
 await cell("cast send", async () => {
-  const out = run("cast", ["send", friend, "--value", "1gwei", "--rpc-url", L2, "--private-key", key, "--json"]);
+  const out = run("cast", ["send", friend, "--value", "1gwei", "--rpc-url", RPC, "--private-key", key, "--json"]);
   assert(JSON.parse(out).status === "0x1", out);
 });
 
 await cell("forge create", async () => {
-  const out = run("forge", ["create", ...solc, "src/Counter.sol:Counter", "--rpc-url", L2, "--private-key", key, "--broadcast", "--json", "--constructor-args", "7"]);
+  const out = run("forge", ["create", ...solc, "src/Counter.sol:Counter", "--rpc-url", RPC, "--private-key", key, "--broadcast", "--json", "--constructor-args", "7"]);
   counter = JSON.parse(out.slice(out.indexOf("{"))).deployedTo;
   assert(/^0x[0-9a-fA-F]{40}$/.test(counter), out);
 });
 
 await cell("cast call and logs", async () => {
-  assert(run("cast", ["call", counter, "number()(uint256)", "--rpc-url", L2]) === "7", "the number");
-  run("cast", ["send", counter, "increment()", "--rpc-url", L2, "--private-key", key]);
-  assert(run("cast", ["call", counter, "number()(uint256)", "--rpc-url", L2]) === "8", "the number after");
-  const logs = run("cast", ["logs", "--address", counter, "Changed(uint256)", "--from-block", "0", "--rpc-url", L2]);
+  assert(run("cast", ["call", counter, "number()(uint256)", "--rpc-url", RPC]) === "7", "the number");
+  run("cast", ["send", counter, "increment()", "--rpc-url", RPC, "--private-key", key]);
+  assert(run("cast", ["call", counter, "number()(uint256)", "--rpc-url", RPC]) === "8", "the number after");
+  const logs = run("cast", ["logs", "--address", counter, "Changed(uint256)", "--from-block", "0", "--rpc-url", RPC]);
   assert(logs.includes("topics"), logs);
 });
 
 await cell("cast revert reason", async () => {
-  // The npm launcher does not pass cast's exit code on, so what it says counts.
-  const { stdout, stderr } = spawnSync(bin("cast"), ["call", counter, "refuse()", "--rpc-url", L2], { encoding: "utf8" });
-  assert(`${stdout}${stderr}`.includes("execution reverted: refused"), `${stdout}${stderr}`);
+  const { status, stderr } = spawnSync(bin("cast"), ["call", counter, "refuse()", "--rpc-url", RPC], { encoding: "utf8" });
+  assert(status === 1 && stderr.includes("execution reverted: refused"), `${status}: ${stderr}`);
+  // Also where the transaction is to be sent: its estimate fails.
+  const e = await rejected(() => run("cast", ["send", counter, "refuse()", "--rpc-url", RPC, "--private-key", key], { stdio: "pipe" }), "it");
+  assert(e.stderr.includes("refused"), e.stderr);
 });
 
 await cell("forge script --broadcast", async () => {
-  const out = run("forge", ["script", ...solc, "script/Deploy.s.sol", "--rpc-url", L2, "--private-key", key, "--broadcast", "--slow"]);
+  const out = run("forge", ["script", ...solc, "script/Deploy.s.sol", "--rpc-url", RPC, "--private-key", key, "--broadcast", "--slow"]);
   assert(out.includes("ONCHAIN EXECUTION COMPLETE"), out.slice(-500));
 });
 
 await cell("forge test --fork-url", async () => {
-  const out = run("forge", ["test", ...solc, "--fork-url", L2], { env: { ...process.env, COUNTER: counter } });
+  const out = run("forge", ["test", ...solc, "--fork-url", RPC], { env: { ...process.env, COUNTER: counter } });
   assert(out.includes("2 tests passed") || out.includes("2 passed"), out);
 });
 
 await cell("cast: blocks, storage, estimates, access lists", async () => {
-  assert(/^[0-9]+$/.test(run("cast", ["block-number", "--rpc-url", L2])), "a block number");
-  assert(JSON.parse(run("cast", ["block", "latest", "--json", "--rpc-url", L2])).hash.length === 66, "a block");
-  assert(BigInt(run("cast", ["storage", counter, "0", "--rpc-url", L2])) >= 8n, "the slot");
-  assert(Number(run("cast", ["estimate", counter, "increment()", "--rpc-url", L2])) > 21000, "an estimate");
-  assert(run("cast", ["access-list", counter, "increment()", "--rpc-url", L2]).includes("access list"), "an access list");
-  assert(run("cast", ["rpc", "web3_clientVersion", "--rpc-url", L2]).includes("cairn"), "the client");
+  assert(/^[0-9]+$/.test(run("cast", ["block-number", "--rpc-url", RPC])), "a block number");
+  assert(JSON.parse(run("cast", ["block", "latest", "--json", "--rpc-url", RPC])).hash.length === 66, "a block");
+  assert(BigInt(run("cast", ["storage", counter, "0", "--rpc-url", RPC])) >= 8n, "the slot");
+  assert(Number(run("cast", ["estimate", counter, "increment()", "--rpc-url", RPC])) > 21000, "an estimate");
+  assert(run("cast", ["access-list", counter, "increment()", "--rpc-url", RPC]).includes("access list"), "an access list");
+  assert(run("cast", ["rpc", "web3_clientVersion", "--rpc-url", RPC]).includes(onL1?.name.startsWith("anvil") ? "anvil/" : "cairn"), "the client");
 });
 
 await cell("cast run (replay with traces)", async () => {
-  const out = run("cast", ["send", counter, "increment()", "--rpc-url", L2, "--private-key", key, "--json"]);
-  const trace = run("cast", ["run", JSON.parse(out).transactionHash, "--rpc-url", L2, "--quick"]);
+  const out = run("cast", ["send", counter, "increment()", "--rpc-url", RPC, "--private-key", key, "--json"]);
+  const trace = run("cast", ["run", JSON.parse(out).transactionHash, "--rpc-url", RPC, "--quick"]);
   assert(trace.includes("increment") || trace.includes("successfully executed"), trace);
 });
+
+await cell("EIP-7702: cast send --auth", async () => {
+  const [authority] = JSON.parse(run("cast", ["wallet", "new", "--json"]));
+  const auth = run("cast", ["wallet", "sign-auth", counter, "--private-key", authority.private_key, "--rpc-url", RPC]);
+  run("cast", ["send", authority.address, "increment()", "--auth", auth, "--gas-limit", "200000", "--rpc-url", RPC, "--private-key", key]);
+  assert(run("cast", ["code", authority.address, "--rpc-url", RPC]).toLowerCase() === `0xef0100${counter.slice(2).toLowerCase()}`, "the designator");
+  assert(run("cast", ["call", authority.address, "number()(uint256)", "--rpc-url", RPC]) === "1", "its own storage, with the contract's code");
+});
+
+if (onL1) {
+  await cell("cast rpc: balances, impersonation, snapshots, time", async () => {
+    const rpc = (...args) => JSON.parse(run("cast", ["rpc", ...args, "--rpc-url", RPC]));
+    const balance = (of) => run("cast", ["balance", of, "--rpc-url", RPC]);
+    const [whale, to] = JSON.parse(run("cast", ["wallet", "new", "--number", "2", "--json"])).map((w) => w.address);
+    rpc("anvil_setBalance", whale, "0xde0b6b3a7640000");
+    assert(balance(whale) === "1000000000000000000", "the balance");
+    const snapshot = rpc("evm_snapshot");
+    rpc("anvil_impersonateAccount", whale);
+    run("cast", ["send", to, "--value", "5", "--from", whale, "--unlocked", "--rpc-url", RPC]);
+    assert(balance(to) === "5", "a payment in its name");
+    assert(rpc("evm_revert", snapshot) === true && balance(to) === "0", "undone");
+    const before = Number(run("cast", ["block", "latest", "--field", "timestamp", "--rpc-url", RPC]));
+    rpc("evm_increaseTime", "3600");
+    rpc("evm_mine");
+    assert(Number(run("cast", ["block", "latest", "--field", "timestamp", "--rpc-url", RPC])) > before + 3540, "an hour later, but for blocks ahead of the clock");
+  });
+}
 
 rmSync(work, { recursive: true, force: true });
 end();

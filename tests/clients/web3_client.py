@@ -7,6 +7,10 @@ import sys
 from web3 import Web3
 
 NETWORK = json.loads(os.environ["CAIRN_NETWORK"])
+# An L1 that was started for this run alone; None when the run is on the rollup.
+ON_L1 = json.loads(os.environ.get("CAIRN_L1", "null"))
+# The chain that this run is on.
+CHAIN = ON_L1 or NETWORK["l2"]
 TOKEN = json.loads(
     (pathlib.Path(__file__).parent / "../../contracts/artifacts/TestERC20.json").read_text()
 )
@@ -20,6 +24,8 @@ class cells:
 
     def __call__(self, flow, run):
         record = {"client": self.client, "version": self.version, "flow": flow, "ok": True}
+        if ON_L1:
+            record["on"] = ON_L1["name"]
         try:
             run()
         except Exception as e:  # every failure is a cell of the matrix
@@ -36,7 +42,7 @@ class Client:
 
     def __init__(self):
         index = int(os.environ.get("CAIRN_ACCOUNT", "0"))
-        self.w3 = Web3(Web3.HTTPProvider(NETWORK["l2"]["http"]))
+        self.w3 = Web3(Web3.HTTPProvider(CHAIN["http"]))
         self.me = self.w3.eth.account.from_key(NETWORK["accounts"][index]["key"])
         self.friend = self.w3.eth.account.create().address
 

@@ -1,10 +1,11 @@
-"""web3.py against the rollup."""
+"""web3.py against the rollup, and against L1s."""
 import asyncio
 
 import web3
 from web3 import AsyncWeb3, WebSocketProvider
+from web3.exceptions import ContractCustomError, Web3RPCError
 
-from web3_client import NETWORK, TOKEN, Client, cells
+from web3_client import CHAIN, ON_L1, TOKEN, Client, cells
 
 client = Client()
 w3 = client.w3
@@ -14,7 +15,8 @@ state = {}
 
 def connect():
     assert w3.is_connected()
-    assert w3.client_version.startswith("cairn/")
+    names = {None: "cairn/", "embedded L1": "cairn-l1/", "anvil 1.7.1": "anvil/"}
+    assert w3.client_version.startswith(names[ON_L1 and ON_L1["name"]]), w3.client_version
     assert w3.eth.get_block("finalized")["number"] <= w3.eth.block_number
 
 
@@ -50,7 +52,7 @@ def filters():
 
 def websocket():
     async def heads():
-        async with AsyncWeb3(WebSocketProvider(NETWORK["l2"]["ws"])) as live:
+        async with AsyncWeb3(WebSocketProvider(CHAIN["ws"])) as live:
             await live.eth.subscribe("newHeads")
             await asyncio.to_thread(client.send, {"to": client.friend, "value": 1})
             async for message in live.socket.process_subscriptions():
@@ -60,6 +62,53 @@ def websocket():
     asyncio.run(asyncio.wait_for(heads(), 30))
 
 
+def custom_error():
+    transfer = state["token"].functions.transfer(client.friend, 10**30)
+    try:
+        transfer.call({"from": client.me.address})
+    except ContractCustomError as e:
+        assert e.data.startswith("0xe450d38c"), e  # ERC20InsufficientBalance
+    else:
+        raise AssertionError("it did not revert")
+
+
+def delegation():
+    authority, target = w3.eth.account.create(), state["token"].address
+    grant = {"chainId": w3.eth.chain_id, "address": target, "nonce": 0}
+    signed = authority.sign_authorization(grant)
+    tx = {"to": client.friend, "value": 0, "gas": 200_000, "authorizationList": [signed]}
+    assert client.send(tx)["type"] == 4
+    assert w3.eth.get_code(authority.address) == bytes.fromhex("ef0100" + target[2:])
+    as_token = w3.eth.contract(address=authority.address, abi=TOKEN["abi"])
+    assert as_token.functions.totalSupply().call() == 0
+
+
+def dev_methods():
+    def ask(method, *params):
+        return w3.manager.request_blocking(method, list(params))
+
+    friend = w3.eth.account.create().address
+    ask("anvil_setBalance", friend, hex(10**18))
+    snapshot, before = ask("evm_snapshot"), w3.eth.get_block("latest")
+    ask("hardhat_impersonateAccount", friend)
+    sent = w3.eth.send_transaction({"from": friend, "to": client.friend, "value": 1})
+    assert w3.eth.wait_for_transaction_receipt(sent, poll_latency=0.05)["from"] == friend
+    ask("hardhat_stopImpersonatingAccount", friend)
+    ask("evm_increaseTime", 3600)
+    ask("evm_mine")
+    # Blocks that are mined within one second run ahead of the clock.
+    assert w3.eth.get_block("latest")["timestamp"] > before["timestamp"] + 3540
+    assert ask("evm_revert", snapshot) is True
+    assert w3.eth.block_number == before["number"]
+    assert w3.eth.get_balance(friend) == 10**18
+    try:
+        ask("evm_noSuchMethod")
+    except Web3RPCError as e:
+        assert e.rpc_response["error"]["code"] == -32601, e
+    else:
+        raise AssertionError("an unknown method was answered")
+
+
 cell("connect", connect)
 cell("transfer", transfer)
 cell("legacy transfer", legacy_transfer)
@@ -67,4 +116,8 @@ cell("deploy", deploy)
 cell("events", events)
 cell("filters", filters)
 cell("websocket subscriptions", websocket)
+cell("custom errors", custom_error)
+cell("EIP-7702: an account with a contract's code", delegation)
+if ON_L1:
+    cell("development methods", dev_methods)
 cell.end()

@@ -1,5 +1,6 @@
 //! The client matrix: unmodified client packages against the real binary, each flow one JSON line.
 
+mod l1;
 mod readme;
 
 use std::{
@@ -17,6 +18,7 @@ use std::{
     time::Instant,
 };
 
+use self::l1::{L1, On};
 use crate::{root, run as run_command, setup};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -25,28 +27,39 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 const FOLDERS: [&str; 3] = [".", "hardhat2", "hardhat3"];
 /// The Python packages.
 const PYTHON: [&str; 2] = ["web3==8.0.0", "vyper==0.4.3"];
-/// The scripts of the matrix, those that take longest first.
-const SCRIPTS: [&str; 14] = [
-    "zksync-ethers.mjs",
-    "demo_on_anvil",
-    "openzeppelin.mjs",
-    "foundry.mjs",
-    "hardhat2.mjs",
-    "hardhat3.mjs",
-    "viem.mjs",
-    "vyper_contracts.py",
-    "aa-zksync-ethers.mjs",
-    "aa-viem.mjs",
-    "uniswap.mjs",
-    "web3py.py",
-    "ethers.mjs",
-    "explorers.mjs",
+/// The suites of the matrix and what each meets, those that take longest first. A suite that meets several chains runs the same flows on each.
+const SUITES: [(&str, On); 25] = [
+    ("zksync-ethers.mjs", On::Rollup),
+    ("demo_on_anvil", On::Rollup),
+    ("openzeppelin.mjs", On::Rollup),
+    ("foundry.mjs", On::Rollup),
+    ("foundry.mjs", On::Embedded),
+    ("foundry.mjs", On::Anvil),
+    ("hardhat2.mjs", On::Rollup),
+    ("hardhat3.mjs", On::Rollup),
+    ("viem-zksync.mjs", On::Rollup),
+    ("vyper_contracts.py", On::Rollup),
+    ("aa-zksync-ethers.mjs", On::Rollup),
+    ("aa-viem.mjs", On::Rollup),
+    ("uniswap.mjs", On::Rollup),
+    ("web3py.py", On::Rollup),
+    ("web3py.py", On::Embedded),
+    ("web3py.py", On::Anvil),
+    ("viem.mjs", On::Rollup),
+    ("viem.mjs", On::Embedded),
+    ("viem.mjs", On::Anvil),
+    ("ethers.mjs", On::Rollup),
+    ("ethers.mjs", On::Embedded),
+    ("ethers.mjs", On::Anvil),
+    ("viem-dev.mjs", On::Embedded),
+    ("viem-dev.mjs", On::Anvil),
+    ("explorers.mjs", On::Rollup),
 ];
-/// Scripts that run at a time. They mostly wait for blocks and batches.
+/// Suites that run at a time. They mostly wait for blocks and batches.
 const LANES: usize = 3;
 
-/// Runs the matrix: `--json` prints only the cells, `--built` takes the binary that the last build left beside this one, `--only NAME` runs one
-/// script, `--readme` writes the matrix into the README. Fails when a cell does.
+/// Runs the matrix: `--json` prints only the cells, `--built` takes the binary that the last build left beside this one, `--only NAME` runs the
+/// suites so called, `--readme` writes the matrix into the README. Fails when a cell does.
 pub fn run(args: &[&str]) -> Outcome {
     let here = root().join("tests/clients");
     let python = install(&here)?;
@@ -63,9 +76,9 @@ pub fn run(args: &[&str]) -> Outcome {
         cells: Mutex::default(),
         failed: Mutex::default(),
     };
-    let scripts: Vec<&str> =
-        SCRIPTS.into_iter().filter(|s| only.is_none_or(|name| s.starts_with(name))).collect();
-    matrix.run(&scripts);
+    let suites: Vec<(&str, On)> =
+        SUITES.into_iter().filter(|(s, _)| only.is_none_or(|name| s.starts_with(name))).collect();
+    matrix.run(&suites);
     drop(network);
     let (cells, failed) = (take(&matrix.cells), take(&matrix.failed));
     if args.contains(&"--readme") && only.is_none() {
@@ -109,18 +122,19 @@ struct Matrix {
 }
 
 impl Matrix {
-    fn run(&self, scripts: &[&str]) {
+    fn run(&self, suites: &[(&str, On)]) {
         let next = AtomicUsize::new(0);
         thread::scope(|scope| {
-            for lane in 0..LANES.min(scripts.len()) {
+            for lane in 0..LANES.min(suites.len()) {
                 let next = &next;
                 scope.spawn(move || {
-                    while let Some(script) = scripts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    while let Some(&(script, on)) = suites.get(next.fetch_add(1, Ordering::Relaxed))
+                    {
                         let started = Instant::now();
-                        if let Err(e) = self.script(script, lane) {
-                            self.fail(format!("{script}: {e}"));
+                        if let Err(e) = self.script(script, on, lane) {
+                            self.fail(format!("{script} on {on:?}: {e}"));
                         }
-                        eprintln!("{script}: {:.0} s", started.elapsed().as_secs_f64());
+                        eprintln!("{script} on {on:?}: {:.0} s", started.elapsed().as_secs_f64());
                     }
                 });
             }
@@ -139,19 +153,23 @@ impl Matrix {
         self.cells.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(line);
     }
 
-    /// Runs one script, signing with the lane's development account, and passes its cells on.
-    fn script(&self, script: &str, lane: usize) -> Outcome {
+    /// Runs one script on one chain, signing with the lane's development account, and passes its cells on.
+    fn script(&self, script: &str, on: On, lane: usize) -> Outcome {
         if script == "demo_on_anvil" {
             return self.demo_on_anvil();
         }
         let interpreter =
             if script.ends_with(".py") { self.python.clone() } else { PathBuf::from("node") };
-        let mut child = Command::new(interpreter)
+        let l1 = L1::start(on, &self.here)?;
+        let mut command = Command::new(interpreter);
+        command
             .arg(self.here.join(script))
             .env("CAIRN_NETWORK", &self.network)
-            .env("CAIRN_ACCOUNT", lane.to_string())
-            .stdout(Stdio::piped())
-            .spawn()?;
+            .env("CAIRN_ACCOUNT", lane.to_string());
+        if let Some(l1) = &l1 {
+            command.env("CAIRN_L1", &l1.description);
+        }
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
         let out = child.stdout.take().ok_or("no output")?;
         let (mut any, mut bad) = (false, false);
         for line in BufReader::new(out).lines() {

@@ -24,19 +24,24 @@ fn replaced(text: &str, table: &str) -> Option<String> {
     Some(format!("{before}{BEGIN}{table}{END}{after}"))
 }
 
-/// One row a client; flows in the order in which their script runs them.
+/// One row a client and what it was run on; flows in the order in which their script runs them. Chains on which a client ran the same flows share a row.
 fn table(cells: &[String]) -> Result<String, Box<dyn Error>> {
-    let mut rows: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    let mut rows: BTreeMap<[String; 3], Vec<String>> = BTreeMap::new();
     for cell in cells {
         let cell: Value = serde_json::from_str(cell)?;
         let text = |key: &str| cell[key].as_str().unwrap_or_default().to_owned();
         let failed = if cell["ok"] == true { "" } else { " (FAILS)" };
         let flow = format!("{}{failed}", text("flow").replace('|', "/"));
-        rows.entry((text("client"), text("version"))).or_default().push(flow);
+        let on = cell["on"].as_str().unwrap_or("rollup").to_owned();
+        rows.entry([text("client"), text("version"), on]).or_default().push(flow);
     }
-    let mut out = String::from("| client | version | flows |\n|---|---|---|\n");
-    for ((client, version), flows) in rows {
-        out.push_str(&format!("| {client} | {version} | {} |\n", flows.join("; ")));
+    let mut merged: BTreeMap<(String, String, String), Vec<String>> = BTreeMap::new();
+    for ([client, version, on], flows) in rows {
+        merged.entry((client, version, flows.join("; "))).or_default().push(on);
+    }
+    let mut out = String::from("| client | version | on | flows |\n|---|---|---|---|\n");
+    for ((client, version, flows), on) in merged {
+        out.push_str(&format!("| {client} | {version} | {} | {flows} |\n", on.join(", ")));
     }
     Ok(out)
 }
@@ -51,7 +56,21 @@ mod tests {
             format!(r#"{{"client":"c","version":"1","flow":"{flow}","ok":{ok}}}"#)
         };
         let table = table(&[cell("a", true), cell("b", false)]).unwrap();
-        assert!(table.ends_with("| c | 1 | a; b (FAILS) |\n"), "{table}");
+        assert!(table.ends_with("| c | 1 | rollup | a; b (FAILS) |\n"), "{table}");
+    }
+
+    #[test]
+    fn chains_share_a_row_only_with_the_same_flows() {
+        let cell = |on: &str, ok: bool| {
+            format!(r#"{{"client":"c","version":"1","on":"{on}","flow":"a","ok":{ok}}}"#)
+        };
+        let same = table(&[cell("anvil", true), cell("ours", true)]).unwrap();
+        assert!(same.ends_with("|---|\n| c | 1 | anvil, ours | a |\n"), "{same}");
+        let other = table(&[cell("anvil", true), cell("ours", false)]).unwrap();
+        assert!(
+            other.contains("| anvil | a |") && other.contains("| ours | a (FAILS) |"),
+            "{other}"
+        );
     }
 
     #[test]
