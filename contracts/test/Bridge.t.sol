@@ -176,30 +176,27 @@ contract BridgeTest is Fixture {
         assertEq(t.reserved[1], alias_, "refunds to a contract go to its alias");
     }
 
-    function test_a_signer_may_spend_what_their_account_has_on_l2() public {
+    function test_who_says_so_spends_what_they_have_on_l2() public {
         L2TransactionRequestDirect memory request = _direct(CHAIN, BOB, 1 ether);
         request.mintValue -= 1 ether;
         vm.recordLogs();
         vm.prank(ALICE, ALICE);
-        bridgehub.requestL2TransactionDirect{value: request.mintValue}(request);
+        bridgehub.requestL2TransactionFromBalance{value: request.mintValue}(request);
         (L2CanonicalTransaction memory t,) = _request(vm.getRecordedLogs());
+        assertEq(t.from, uint256(uint160(ALICE)), "sender");
         assertEq(t.value, 1 ether, "value");
         assertEq(t.reserved[0], t.gasLimit * t.maxFeePerGas, "the fee alone is minted");
-    }
+        assertEq(vault.chainBalance(CHAIN, ethAsset), request.mintValue, "and locked");
 
-    function test_a_contract_brings_the_value() public {
+        // A contract speaks for its alias, never for who called it.
         Caller caller = new Caller();
-        L2TransactionRequestDirect memory request = _direct(CHAIN, BOB, 1 ether);
-        uint256 required = request.mintValue;
-        request.mintValue -= 1;
-        vm.prank(ALICE, ALICE);
-        vm.expectRevert(abi.encodeWithSelector(MsgValueTooLow.selector, required, required - 1));
-        caller.request{value: request.mintValue}(bridgehub, request);
-        // Nor may a contract that the signer calls speak for the signer.
+        vm.deal(address(caller), request.mintValue);
+        vm.recordLogs();
         vm.prank(address(caller), ALICE);
-        vm.deal(address(caller), required);
-        vm.expectRevert(abi.encodeWithSelector(MsgValueTooLow.selector, required, required - 1));
-        bridgehub.requestL2TransactionDirect{value: request.mintValue}(request);
+        bridgehub.requestL2TransactionFromBalance{value: request.mintValue}(request);
+        (t,) = _request(vm.getRecordedLogs());
+        uint160 alias_ = uint160(address(caller)) + uint160(0x1111000000000000000000000000000000001111);
+        assertEq(t.from, alias_, "alias");
     }
 
     function test_delegated_accounts_are_not_aliased() public {
@@ -225,10 +222,17 @@ contract BridgeTest is Fixture {
         bridgehub.requestL2TransactionDirect{value: value}(r);
 
         r = _direct(CHAIN, BOB, 1 ether);
+        r.mintValue = value - 1;
+        vm.expectRevert(abi.encodeWithSelector(MsgValueTooLow.selector, value, value - 1));
+        bridgehub.requestL2TransactionDirect{value: value - 1}(r);
+
         uint256 fee = value - 1 ether;
         r.mintValue = fee - 1;
         vm.expectRevert(abi.encodeWithSelector(MsgValueTooLow.selector, fee, fee - 1));
-        bridgehub.requestL2TransactionDirect{value: fee - 1}(r);
+        bridgehub.requestL2TransactionFromBalance{value: fee - 1}(r);
+        r.mintValue = fee;
+        vm.expectRevert(abi.encodeWithSelector(MsgValueMismatch.selector, fee, fee - 1));
+        bridgehub.requestL2TransactionFromBalance{value: fee - 1}(r);
 
         r = _direct(CHAIN, BOB, 1 ether);
         r.l2GasLimit = 20_999;
@@ -266,6 +270,8 @@ contract BridgeTest is Fixture {
         BridgehubL2TransactionRequest memory r;
         vm.expectRevert(abi.encodeWithSelector(Unauthorized.selector, address(this)));
         chain.bridgehubRequestL2Transaction(r);
+        vm.expectRevert(abi.encodeWithSelector(Unauthorized.selector, address(this)));
+        chain.bridgehubRequestL2TransactionFromBalance(r);
         vm.expectRevert(abi.encodeWithSelector(Unauthorized.selector, address(this)));
         router.bridgehubDeposit(CHAIN, ALICE, 0, "");
         vm.expectRevert(abi.encodeWithSelector(Unauthorized.selector, address(this)));

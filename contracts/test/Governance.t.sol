@@ -139,6 +139,8 @@ contract GovernanceTest is Fixture {
         bytes memory deposit = abi.encodeCall(Bridgehub.requestL2TransactionDirect, (r));
         bytes memory withdraw = abi.encodeCall(L1Nullifier.finalizeDeposit, (p));
         _holds(bridgehub, deposit, address(bridgehub), r.mintValue);
+        bytes memory spend = abi.encodeCall(Bridgehub.requestL2TransactionFromBalance, (r));
+        _holds(bridgehub, spend, address(bridgehub), r.mintValue);
         _holds(router, deposit, address(bridgehub), r.mintValue);
         _holds(vault, deposit, address(bridgehub), r.mintValue);
         _holds(router, withdraw, address(nullifier), 0);

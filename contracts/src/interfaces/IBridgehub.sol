@@ -15,6 +15,12 @@ interface IBridgehub {
         external
         payable
         returns (bytes32 canonicalTxHash);
+    /// @notice As `requestL2TransactionDirect`, except that `mintValue` pays the fee alone: `l2Value` comes from what the caller has on the chain (at its
+    /// alias, for a contract), and without it the operation fails there. So nobody's base token can be kept on a chain by its sequencer.
+    function requestL2TransactionFromBalance(L2TransactionRequestDirect calldata request)
+        external
+        payable
+        returns (bytes32 canonicalTxHash);
     function requestL2TransactionTwoBridges(L2TransactionRequestTwoBridgesOuter calldata request)
         external
         payable

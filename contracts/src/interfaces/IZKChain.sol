@@ -31,6 +31,10 @@ interface IZKChain {
     function bridgehubRequestL2Transaction(BridgehubL2TransactionRequest calldata request)
         external
         returns (bytes32 canonicalTxHash);
+    /// @notice The same for a request whose `l2Value` is the sender's own and need not be minted.
+    function bridgehubRequestL2TransactionFromBalance(BridgehubL2TransactionRequest calldata request)
+        external
+        returns (bytes32 canonicalTxHash);
     function l2TransactionBaseCost(uint256 gasPrice, uint256 l2GasLimit, uint256 l2GasPerPubdataByteLimit)
         external
         view

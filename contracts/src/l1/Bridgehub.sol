@@ -104,20 +104,21 @@ contract Bridgehub is IBridgehub, Governed, ReentrancyGuardTransient {
     {
         IZKChain chain = _chain(request.chainId);
         _takeBaseToken(request.chainId, request.mintValue, 0);
-        return chain.bridgehubRequestL2Transaction(
-            BridgehubL2TransactionRequest({
-                // solhint-disable-next-line avoid-tx-origin
-                sender: msg.sender == tx.origin ? msg.sender : AddressAlias.apply_(msg.sender),
-                contractL2: request.l2Contract,
-                mintValue: request.mintValue,
-                l2Value: request.l2Value,
-                l2Calldata: request.l2Calldata,
-                l2GasLimit: request.l2GasLimit,
-                l2GasPerPubdataByteLimit: request.l2GasPerPubdataByteLimit,
-                factoryDeps: request.factoryDeps,
-                refundRecipient: AddressAlias.refundRecipient(request.refundRecipient, msg.sender)
-            })
-        );
+        return chain.bridgehubRequestL2Transaction(_direct(request));
+    }
+
+    /// @inheritdoc IBridgehub
+    /// @dev A call of its own, so that a deposit which brings too little stays an error, and nobody spends a balance without having said so.
+    function requestL2TransactionFromBalance(L2TransactionRequestDirect calldata request)
+        external
+        payable
+        nonReentrant
+        whenNotPaused
+        returns (bytes32)
+    {
+        IZKChain chain = _chain(request.chainId);
+        _takeBaseToken(request.chainId, request.mintValue, 0);
+        return chain.bridgehubRequestL2TransactionFromBalance(_direct(request));
     }
 
     /// @inheritdoc IBridgehub
@@ -257,6 +258,25 @@ contract Bridgehub is IBridgehub, Governed, ReentrancyGuardTransient {
     }
 
     /// @dev Locks the base token that the chain will mint. What comes with the call must be exactly what both bridges are told.
+    function _direct(L2TransactionRequestDirect calldata request)
+        private
+        view
+        returns (BridgehubL2TransactionRequest memory)
+    {
+        return BridgehubL2TransactionRequest({
+            // solhint-disable-next-line avoid-tx-origin
+            sender: msg.sender == tx.origin ? msg.sender : AddressAlias.apply_(msg.sender),
+            contractL2: request.l2Contract,
+            mintValue: request.mintValue,
+            l2Value: request.l2Value,
+            l2Calldata: request.l2Calldata,
+            l2GasLimit: request.l2GasLimit,
+            l2GasPerPubdataByteLimit: request.l2GasPerPubdataByteLimit,
+            factoryDeps: request.factoryDeps,
+            refundRecipient: AddressAlias.refundRecipient(request.refundRecipient, msg.sender)
+        });
+    }
+
     function _takeBaseToken(uint256 chainId, uint256 mintValue, uint256 secondBridgeValue) private {
         bytes32 assetId = baseTokenAssetId[chainId];
         uint256 baseValue = assetId == DataEncoding.assetId(block.chainid, ETH_TOKEN) ? mintValue : 0;

@@ -18,18 +18,17 @@ abstract contract ZKChainMailbox is ZKChainBase {
         whenNotPaused
         returns (bytes32 canonicalTxHash)
     {
-        uint256 gasPrice = _validateRequest(request);
-        uint256 id = s.priorityTail;
-        L2CanonicalTransaction memory transaction = _canonicalTransaction(request, id, gasPrice);
-        canonicalTxHash = keccak256(abi.encode(transaction));
+        return _queue(request, request.l2Value);
+    }
 
-        uint64 expiration = uint64(block.timestamp) + PRIORITY_EXPIRATION;
-        s.priorityRollingHashes[id + 1] = keccak256(abi.encode(s.priorityRollingHashes[id], canonicalTxHash));
-        s.priorityExpirations[id >> 2][id & 3] = expiration;
-        s.priorityTail = id + 1;
-
-        emit NewPriorityRequest(id, canonicalTxHash, expiration, transaction, request.factoryDeps);
-        emit NewPriorityRequestId(id, canonicalTxHash);
+    /// @inheritdoc IZKChain
+    function bridgehubRequestL2TransactionFromBalance(BridgehubL2TransactionRequest calldata request)
+        external
+        onlyBridgehub
+        whenNotPaused
+        returns (bytes32 canonicalTxHash)
+    {
+        return _queue(request, 0);
     }
 
     /// @inheritdoc IZKChain
@@ -93,7 +92,30 @@ abstract contract ZKChainMailbox is ZKChainBase {
         return L2LogProof.batchRoot(index, L2LogProof.hashLog(log), proof) == root;
     }
 
-    function _validateRequest(BridgehubL2TransactionRequest calldata request) private view returns (uint256 gasPrice) {
+    /// @dev Puts a request at the end of the queue if it brings the fee and `valueToMint`.
+    function _queue(BridgehubL2TransactionRequest calldata request, uint256 valueToMint)
+        private
+        returns (bytes32 canonicalTxHash)
+    {
+        uint256 gasPrice = _validateRequest(request, valueToMint);
+        uint256 id = s.priorityTail;
+        L2CanonicalTransaction memory transaction = _canonicalTransaction(request, id, gasPrice);
+        canonicalTxHash = keccak256(abi.encode(transaction));
+
+        uint64 expiration = uint64(block.timestamp) + PRIORITY_EXPIRATION;
+        s.priorityRollingHashes[id + 1] = keccak256(abi.encode(s.priorityRollingHashes[id], canonicalTxHash));
+        s.priorityExpirations[id >> 2][id & 3] = expiration;
+        s.priorityTail = id + 1;
+
+        emit NewPriorityRequest(id, canonicalTxHash, expiration, transaction, request.factoryDeps);
+        emit NewPriorityRequestId(id, canonicalTxHash);
+    }
+
+    function _validateRequest(BridgehubL2TransactionRequest calldata request, uint256 valueToMint)
+        private
+        view
+        returns (uint256 gasPrice)
+    {
         if (request.factoryDeps.length != 0) revert FactoryDepsNotSupported();
         if (request.l2Calldata.length > MAX_PRIORITY_DATA) {
             revert CalldataTooLong(MAX_PRIORITY_DATA, request.l2Calldata.length);
@@ -109,15 +131,8 @@ abstract contract ZKChainMailbox is ZKChainBase {
         if (request.l2Value > type(uint128).max) revert L2ValueTooBig(request.l2Value);
         gasPrice = _l2GasPrice(tx.gasprice);
         if (gasPrice > type(uint128).max) revert L2ValueTooBig(gasPrice);
-        uint256 required = gasPrice * request.l2GasLimit + _valueToMint(request);
+        uint256 required = gasPrice * request.l2GasLimit + valueToMint;
         if (request.mintValue < required) revert MsgValueTooLow(required, request.mintValue);
-    }
-
-    /// @dev What the request must bring of its L2 value. Who signed this very transaction may spend what their account has on L2: no sequencer can keep
-    /// anybody's base token from leaving. A contract brings it all, since those who call it choose the value and its alias would pay.
-    function _valueToMint(BridgehubL2TransactionRequest calldata request) private view returns (uint256) {
-        // solhint-disable-next-line avoid-tx-origin
-        return request.sender == tx.origin ? 0 : request.l2Value;
     }
 
     /// @dev A lower bound: 21,000 and EIP-7623's floor if every byte were zero. The chain itself counts exactly, and fails what cannot pay.

@@ -50,6 +50,8 @@ pub struct L1Cheats {
     contract: Address,
     runtime: Handle,
     impersonated: Mutex<Impersonated>,
+    /// One change of a balance at a time.
+    changing: tokio::sync::Mutex<()>,
     /// One request at a time: each first gives its sender ether on L1.
     sending: tokio::sync::Mutex<()>,
 }
@@ -83,6 +85,7 @@ impl L1Cheats {
             contract: network.chain.address,
             runtime: Handle::current(),
             impersonated: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
             sending: tokio::sync::Mutex::default(),
         }
     }
@@ -92,6 +95,12 @@ impl L1Cheats {
             let most = "a balance of this chain has 128 bits: at most 2^128 - 1 wei";
             return Err(ChainError::InvalidParams(most.into()));
         }
+        if self.mines_by_hand()? {
+            let why = "a balance is changed by a transaction, and blocks are mined by hand now: turn automine on first";
+            return Err(ChainError::Halted(why.into()));
+        }
+        // From the look at the balance to the end: the change is a difference.
+        let _one = self.changing.lock().await;
         let now = self.balance(address)?;
         let operation = if wanted > now {
             self.gift(address, wanted - now).await?
@@ -102,7 +111,8 @@ impl L1Cheats {
         };
         let hash = self.request(&operation).await?;
         if !self.executed(hash).await? {
-            return Ok(());
+            let why = format!("the change of balance (transaction {hash}) is not executed yet");
+            return Err(ChainError::Halted(why));
         }
         let is = self.balance(address)?;
         if is == wanted {
@@ -114,11 +124,15 @@ impl L1Cheats {
         Err(ChainError::Halted(why))
     }
 
-    /// A refund cannot be refused, since no code of the receiver's runs. L1 refunds its own contracts at their alias, so those are paid.
+    /// A refund cannot be refused, since no code of the receiver's runs. L1 refunds its own contracts at their alias, and takes no address for the sender's: those are paid.
     async fn gift(&self, to: Address, wei: U256) -> Result<Operation> {
         let code = self.l1.read("eth_getCode", move |p| async move { p.get_code_at(to).await });
         let is_contract = !code.await.map_err(failed)?.is_empty();
-        Ok(if is_contract { Operation::pay(to, wei) } else { Operation::refund(to, wei) })
+        Ok(if is_contract || to.is_zero() {
+            Operation::pay(to, wei)
+        } else {
+            Operation::refund(to, wei)
+        })
     }
 
     fn balance(&self, address: Address) -> Result<U256> {
@@ -174,7 +188,7 @@ impl L1Cheats {
             factoryDeps: Vec::new(),
             refundRecipient: operation.refund,
         };
-        Bridgehub::requestL2TransactionDirectCall { request }.abi_encode().into()
+        Bridgehub::requestL2TransactionFromBalanceCall { request }.abi_encode().into()
     }
 
     async fn mined(&self, hash: B256) -> Result<TransactionReceipt> {
@@ -193,7 +207,7 @@ impl L1Cheats {
 
     /// Waits until the chain has executed what L1 asked of it; false where blocks are mined by hand, or not in time.
     async fn executed(&self, hash: TxHash) -> Result<bool> {
-        let by_hand = !self.chain.automine()? && self.chain.interval_mining()?.is_none();
+        let by_hand = self.mines_by_hand()?;
         let end = Instant::now() + L2_PATIENCE;
         while !by_hand && Instant::now() < end {
             if self.chain.receipt(hash)?.is_some() {
@@ -202,6 +216,10 @@ impl L1Cheats {
             tokio::time::sleep(PAUSE).await;
         }
         Ok(false)
+    }
+
+    fn mines_by_hand(&self) -> Result<bool> {
+        Ok(!self.chain.automine()? && self.chain.interval_mining()?.is_none())
     }
 
     async fn send(&self, request: TransactionRequest) -> Result<TxHash> {

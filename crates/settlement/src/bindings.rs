@@ -123,6 +123,7 @@ sol! {
         event NewChain(uint256 indexed chainId, address zkChain, address indexed chainGovernance);
 
         function requestL2TransactionDirect(L2TransactionRequestDirect request) external payable returns (bytes32 canonicalTxHash);
+        function requestL2TransactionFromBalance(L2TransactionRequestDirect request) external payable returns (bytes32 canonicalTxHash);
         function requestL2TransactionTwoBridges(L2TransactionRequestTwoBridgesOuter request) external payable returns (bytes32 canonicalTxHash);
         function l2TransactionBaseCost(uint256 chainId, uint256 gasPrice, uint256 l2GasLimit, uint256 l2GasPerPubdataByteLimit) external view returns (uint256);
         function createNewChain(NewChainParams params) external returns (address zkChain);

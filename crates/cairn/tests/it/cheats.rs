@@ -64,6 +64,17 @@ async fn balances_are_set_to_the_wei() {
     assert_eq!(l2.balance(Address::repeat_byte(0x31)).await.unwrap(), U256::from(101));
     let why = refusal(&l2, "anvil_setBalance", json!([contract, U256::from(1) << 128])).await;
     assert!(why.contains("128 bits"), "{why}");
+    // Whoever asks at the same time is asked to wait, and each gets what they asked for.
+    let both =
+        [3_u64, 4].map(|wei| ask(&l2, "anvil_setBalance", json!([contract, U256::from(wei)])));
+    futures::future::join_all(both).await;
+    let left = l2.balance(contract).await.unwrap();
+    assert!(left == U256::from(3) || left == U256::from(4), "{left}");
+    set(&l2, Address::ZERO, l2.balance(Address::ZERO).await.unwrap() + U256::from(9)).await;
+    ask(&l2, "evm_setAutomine", json!([false])).await;
+    let why = refusal(&l2, "anvil_setBalance", json!([contract, "0x5"])).await;
+    assert!(why.contains("automine"), "{why}");
+    ask(&l2, "evm_setAutomine", json!([true])).await;
     settled(&l2, pay(&wallet, Address::repeat_byte(0x32), 1).await).await;
 }
 

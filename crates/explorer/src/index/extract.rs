@@ -88,6 +88,12 @@ pub(crate) fn extract(tx: &SourceTx, at: TxPos) -> Found {
     found
 }
 
+/// How much of an operation's value L1 minted; the rest is what the sender had here.
+fn minted_value(op: &PriorityTx) -> U256 {
+    let fee = U256::from(op.gas_limit) * U256::from(op.max_fee_per_gas);
+    op.to_mint.saturating_sub(fee).min(op.value)
+}
+
 /// What a priority operation is for, as far as it can be told: a deposit of a token, or of the base token, or any call.
 pub(crate) fn deposit(op: &PriorityTx) -> DepositRecord {
     let plain = DepositRecord {
@@ -96,7 +102,7 @@ pub(crate) fn deposit(op: &PriorityTx) -> DepositRecord {
         sender: op.from,
         receiver: op.to,
         l1_token: None,
-        amount: op.value,
+        amount: minted_value(op),
         at: None,
         success: false,
     };
