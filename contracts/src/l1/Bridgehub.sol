@@ -257,7 +257,6 @@ contract Bridgehub is IBridgehub, Governed, ReentrancyGuardTransient {
         return super.owner();
     }
 
-    /// @dev Locks the base token that the chain will mint. What comes with the call must be exactly what both bridges are told.
     function _direct(L2TransactionRequestDirect calldata request)
         private
         view
@@ -277,6 +276,7 @@ contract Bridgehub is IBridgehub, Governed, ReentrancyGuardTransient {
         });
     }
 
+    /// @dev Locks the base token that the chain will mint. What comes with the call must be exactly what both bridges are told.
     function _takeBaseToken(uint256 chainId, uint256 mintValue, uint256 secondBridgeValue) private {
         bytes32 assetId = baseTokenAssetId[chainId];
         uint256 baseValue = assetId == DataEncoding.assetId(block.chainid, ETH_TOKEN) ? mintValue : 0;

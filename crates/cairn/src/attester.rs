@@ -2,7 +2,7 @@
 
 use std::{error::Error, process::ExitCode, sync::Arc, time::Duration};
 
-use alloy_primitives::{Address, Signature};
+use alloy_primitives::{Address, B256, Signature};
 use alloy_provider::Provider;
 use alloy_signer_local::PrivateKeySigner;
 use cairn_primitives::batch::witness_request_digest;
@@ -82,7 +82,7 @@ pub struct Desk {
     pool: Arc<AttestationPool>,
     chain_id: u64,
     /// The witness served last, which is asked for in parts.
-    last: Mutex<Option<(u64, Arc<Vec<u8>>)>>,
+    last: Mutex<Option<(B256, Arc<Vec<u8>>)>>,
 }
 
 impl Desk {
@@ -102,16 +102,17 @@ impl Desk {
         Err(ChainError::InvalidParams(format!("{signer} is not a registered attester")))
     }
 
-    fn bytes(&self, number: u64) -> Result<Arc<Vec<u8>>, ChainError> {
+    /// The witness of a batch of this claim: a number may come to stand for another batch.
+    fn bytes(&self, number: u64, claim: B256) -> Result<Arc<Vec<u8>>, ChainError> {
         let mut last = self.last.lock();
-        if let Some((_, bytes)) = last.as_ref().filter(|(n, _)| *n == number) {
+        if let Some((_, bytes)) = last.as_ref().filter(|(of, _)| *of == claim) {
             return Ok(bytes.clone());
         }
         let found = self.storage.batch_witness(number).map_err(internal)?;
         let gone =
             || ChainError::InvalidParams(format!("the witness of batch {number} was dropped"));
         let bytes = Arc::new(found.ok_or_else(gone)?);
-        *last = Some((number, bytes.clone()));
+        *last = Some((claim, bytes.clone()));
         Ok(bytes)
     }
 }
@@ -129,7 +130,7 @@ impl AttestationDesk for Desk {
     ) -> Result<Option<WitnessPart>, ChainError> {
         self.check(number, signature)?;
         let Some(record) = self.storage.batch(number).map_err(internal)? else { return Ok(None) };
-        let bytes = self.bytes(number)?;
+        let bytes = self.bytes(number, record.info.publicInput)?;
         let size = bytes.len() as u64;
         let (start, end) = (offset.min(size), offset.saturating_add(WITNESS_CHUNK).min(size));
         Ok(Some(WitnessPart {

@@ -100,9 +100,9 @@ impl Shift {
         }
     }
 
-    /// The chain went back: proofs of batches beyond those that are sealed now are of others. To be called while no role runs.
-    pub fn forget_proofs(&self) {
-        self.prover.forget_beyond(self.crew.sequencer.storage().batch_heads().sealed);
+    /// The chain goes back: proofs of batches after `last` are of batches that will be no more. To be called while no role runs.
+    pub fn forget_proofs(&self, last: u64) {
+        self.prover.forget_beyond(last);
     }
 }
 

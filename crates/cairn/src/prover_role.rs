@@ -141,7 +141,11 @@ pub async fn run(
         .spawn(move || {
             let _one = bench.taken.lock();
             let cleared = bench.clear(&data_dir);
-            let proven = cleared.and_then(|()| prove_all(storage, data_dir, max_range, flag));
+            let proven = cleared.and_then(|()| match flag.load(Ordering::Relaxed) {
+                // It has waited for longer than it was wanted.
+                true => Ok(()),
+                false => prove_all(storage, data_dir, max_range, flag),
+            });
             let _ = done.send(proven);
         })
         .map_err(|e| ProverError::Threads(e.to_string()))?;
@@ -173,10 +177,14 @@ impl Bench {
     }
 
     fn clear(&self, data_dir: &Path) -> Result<(), ProverError> {
-        let Some(last) = self.last.lock().take() else { return Ok(()) };
+        let mut beyond = self.last.lock();
+        let Some(last) = *beyond else { return Ok(()) };
         let dir = data_dir.join("prover");
         let entries = match fs::read_dir(&dir) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                *beyond = None;
+                return Ok(());
+            }
             entries => entries.map_err(|e| io_error(&dir, e))?,
         };
         for entry in entries {
@@ -190,6 +198,7 @@ impl Bench {
                 remove(&path)?;
             }
         }
+        *beyond = None;
         Ok(())
     }
 }

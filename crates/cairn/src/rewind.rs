@@ -40,6 +40,8 @@ struct Moment {
     on_l1: Value,
     chain: Snapshot,
     index: Option<Savepoint>,
+    /// Last batch that was sealed for certain.
+    sealed: u64,
 }
 
 impl Rewinder {
@@ -66,11 +68,12 @@ impl Rewinder {
 
     /// Each part before what it is built from: none is ahead of the next.
     async fn remember(&self) -> Result<Moment> {
+        let sealed = self.chain.sequencer().storage().batch_heads().sealed;
         let index = self.index.as_ref().map(|index| index.savepoint()).transpose();
         let index = index.map_err(NodeError::from).map_err(failed)?;
         let chain = self.chain.sequencer().snapshot().map_err(NodeError::from).map_err(failed)?;
         let on_l1 = dev_l1::ask(&self.l1, "evm_snapshot", json!([])).await?;
-        Ok(Moment { on_l1, chain, index })
+        Ok(Moment { on_l1, chain, index, sealed })
     }
 
     async fn go_back(&self, id: U256) -> Result<bool> {
@@ -89,6 +92,7 @@ impl Rewinder {
         if dev_l1::ask(&self.l1, "evm_revert", json!([moment.on_l1])).await? != json!(true) {
             return Ok(false);
         }
+        self.crew.forget_proofs(moment.sealed);
         let sequencer = self.chain.sequencer();
         let chain = || sequencer.rewind(&moment.chain).map_err(NodeError::from);
         let back = match (&self.index, &moment.index) {
@@ -97,7 +101,6 @@ impl Rewinder {
         };
         back.map_err(failed)?;
         self.chain.forget();
-        self.crew.forget_proofs();
         Ok(true)
     }
 }

@@ -76,12 +76,13 @@ impl Drop for Running {
     }
 }
 
-/// What [`Sequencer::rewind`] goes back to: the store, the transactions that waited, and the clock's settings.
+/// What [`Sequencer::rewind`] goes back to: the store, the transactions that waited, the clock's settings and the fees.
 #[derive(Debug)]
 pub struct Snapshot {
     store: Savepoint,
     pool: Vec<LogEntry>,
     clock: Clock,
+    fees: FeeParams,
 }
 
 impl Sequencer {
@@ -115,8 +116,8 @@ impl Sequencer {
             LogEntry::Accepted { sender, raw }
         };
         let pool = pool.into_iter().map(accepted).collect();
-        let clock = shared.clock.clone();
-        Ok(Snapshot { store: self.storage.savepoint()?, pool, clock })
+        let (clock, fees) = (shared.clock.clone(), *shared.fees.read());
+        Ok(Snapshot { store: self.storage.savepoint()?, pool, clock, fees })
     }
 
     /// Goes back to a snapshot; younger ones are of no use any more. Nobody else may write to the store meanwhile, and L1 must be where it was: otherwise the chain's history is not L1's.
@@ -129,8 +130,8 @@ impl Sequencer {
         running.stop();
         let old = running.shared.clone();
         let again = self.storage.restore(&to.store).map_err(SequencerError::from);
-        let again =
-            again.and_then(|()| recovery::start_again(&old, to.clock.clone(), to.pool.clone()));
+        let again = again
+            .and_then(|()| recovery::start_again(&old, to.clock.clone(), to.fees, to.pool.clone()));
         let (shared, threads) = again.inspect_err(|e| old.halt(e))?;
         *running = Running { shared, threads };
         Ok(())
@@ -282,7 +283,12 @@ impl Sequencer {
 
     /// Ends the threads and waits for them. Nothing needs it: the start recovers from any end.
     pub fn stop(&self) {
-        self.running.write().stop();
+        // Reads go on while the threads end.
+        let (shared, threads) = {
+            let mut running = self.running.write();
+            (running.shared.clone(), std::mem::take(&mut running.threads))
+        };
+        Running { shared, threads }.stop();
     }
 }
 

@@ -64,10 +64,11 @@ pub(crate) fn start(
     launch(kept, entries)
 }
 
-/// Starts the threads again on a store that went back, with the pool and the clock of then. Who subscribed goes on to hear of blocks.
+/// Starts the threads again on a store that went back, with the pool, the clock and the fees of then. Who subscribed goes on to hear of blocks.
 pub(crate) fn start_again(
     old: &Shared,
     clock: Clock,
+    fees: FeeParams,
     pool: Vec<LogEntry>,
 ) -> Result<(Arc<Shared>, Threads), SequencerError> {
     let kept = Kept {
@@ -76,7 +77,7 @@ pub(crate) fn start_again(
         log: old.log.clone(),
         clock,
         block_time: *old.block_time.lock(),
-        fees: *old.fees.read(),
+        fees,
         blocks: old.blocks.clone(),
         pending: old.pending.clone(),
         head: old.head.clone(),
