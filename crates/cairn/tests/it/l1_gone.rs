@@ -24,13 +24,13 @@ async fn a_node_goes_on_by_itself_after_its_l1_was_killed_under_load() {
     // Gone for a moment, and for longer than a question is repeated.
     for outage in [Duration::from_millis(200), Duration::from_secs(4)] {
         let before = counters(&l1, chain).await;
-        // Nobody has taken it from L1 when that is killed, or hardly.
-        deposit(&up, depositor).await;
-        deposited += 777;
         until("a further commit", || async {
             (counters(&l1, chain).await[0] > before[0]).then_some(())
         })
         .await;
+        // Nobody has taken it from L1 when that is killed, or hardly.
+        deposit(&up, depositor).await;
+        deposited += 777;
         let known = counters(&l1, chain).await;
         process.kill();
         let end = tokio::time::Instant::now() + outage;

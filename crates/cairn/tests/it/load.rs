@@ -121,13 +121,16 @@ pub async fn all_included(l2: &L1, payments: &[B256]) -> u64 {
     highest
 }
 
-/// Waits until L1 has made a block final.
+/// Waits until L1 has made a block final, for as long as it makes any so: on a busy machine much may be before it.
 pub async fn finalized(l2: &L1, block: u64) {
-    until("finality", || async {
-        let last = ask(l2, "eth_getBlockByNumber", json!(["finalized", false])).await;
-        quantity(&last["number"]).filter(|n| *n >= block).map(drop)
-    })
-    .await;
+    let mut known = 0;
+    while known < block {
+        known = until("more finality", || async {
+            let last = ask(l2, "eth_getBlockByNumber", json!(["finalized", false])).await;
+            quantity(&last["number"]).filter(|n| *n > known)
+        })
+        .await;
+    }
 }
 
 /// A number as JSON-RPC writes it.
