@@ -16,7 +16,8 @@ interface IBridgehub {
         payable
         returns (bytes32 canonicalTxHash);
     /// @notice As `requestL2TransactionDirect`, except that `mintValue` pays the fee alone: `l2Value` comes from what the caller has on the chain (at its
-    /// alias, for a contract), and without it the operation fails there. So nobody's base token can be kept on a chain by its sequencer.
+    /// alias, for a contract), and without it the operation fails there. So no sequencer can keep the base
+    /// token of an account that can call from here; smart accounts that exist on the chain alone cannot.
     function requestL2TransactionFromBalance(L2TransactionRequestDirect calldata request)
         external
         payable
